@@ -1,0 +1,1 @@
+"""The CRM knowledge. Knows no Flask, no Celery, no SQLAlchemy, no clock."""

@@ -1,0 +1,1 @@
+"""What each report is. Light: the web process reads it."""

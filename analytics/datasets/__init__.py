@@ -1,0 +1,1 @@
+"""Canonical schemas, header mapping, cleaning: a file in, clean Arrow and rejects out."""

@@ -1,0 +1,1 @@
+"""How each report is computed, one file per report type. Heavy: only workers load it."""

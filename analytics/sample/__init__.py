@@ -1,0 +1,1 @@
+"""A seeded generator of realistic CRM data, for demos and tests."""

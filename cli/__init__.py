@@ -1,0 +1,1 @@
+"""The `reckoner` command: run the stack, demo, import, report, administer."""

@@ -1,0 +1,1 @@
+"""Everything that knows PostgreSQL and the lake: tables, transitions, sessions, migrations, Delta."""

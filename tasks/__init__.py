@@ -1,0 +1,1 @@
+"""The Celery tasks, one file per queue."""
