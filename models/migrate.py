@@ -1,0 +1,34 @@
+"""Brings the database to the newest schema: `python -m models.migrate`."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import text
+
+from models import session
+
+SCRIPTS = Path(__file__).parent / "migrations"
+# Any number that nothing else in this database locks.
+MIGRATION_LOCK = 7_325_366
+
+
+def config() -> Config:
+    alembic = Config()
+    alembic.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    return alembic
+
+
+def upgrade() -> None:
+    """Apply what is missing, in one transaction. Two at once: the second waits, then finds nothing to do."""
+    with session.engine().begin() as connection:
+        connection.execute(text("SET LOCAL lock_timeout = '10min'"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        alembic = config()
+        alembic.attributes["connection"] = connection
+        command.upgrade(alembic, "head")
+
+
+if __name__ == "__main__":
+    upgrade()

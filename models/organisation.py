@@ -1,0 +1,19 @@
+"""Organisations: whose data it is. Everything else belongs to exactly one."""
+
+import uuid
+
+from sqlalchemy import CheckConstraint, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, CreatedAt, new_id
+
+
+class Organisation(Base):
+    __tablename__ = "organisations"
+    __table_args__ = (CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_is_iso_4217"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    timezone: Mapped[str] = mapped_column(Text, default="UTC", server_default="UTC")
+    currency: Mapped[str] = mapped_column(Text, default="GBP", server_default="GBP")
+    created_at: Mapped[CreatedAt]

@@ -1,0 +1,113 @@
+"""Organisations and their API keys: made, found, revoked."""
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from models.api_key import ApiKey, Scope
+from models.organisation import Organisation
+
+KEY_PREFIX = "rk_"
+SHOWN_CHARACTERS = 10
+LOCAL_ORGANISATION = "local"
+# Noting every use of a key would turn each read into a write.
+LAST_USED_PRECISION = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new key and its secret. The secret exists here only; it cannot be shown again."""
+
+    key: ApiKey
+    secret: str
+
+
+def ensure(session: Session, name: str, *, timezone: str = "UTC", currency: str = "GBP") -> Organisation:
+    """Return the organisation of this name, made with these defaults where there is none. Safe to call twice at once."""
+    session.execute(
+        insert(Organisation)
+        .values(name=name, timezone=timezone, currency=currency)
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    return session.scalars(select(Organisation).where(Organisation.name == name)).one()
+
+
+def find(session: Session, name: str) -> Organisation | None:
+    return session.scalar(select(Organisation).where(Organisation.name == name))
+
+
+def issue_key(
+    session: Session,
+    organisation: Organisation,
+    *,
+    name: str,
+    scopes: Iterable[Scope],
+    expires_at: datetime | None = None,
+) -> IssuedKey:
+    """Make an API key with 256 random bits and keep only its SHA-256."""
+    secret = KEY_PREFIX + secrets.token_urlsafe(32)
+    key = ApiKey(
+        organisation_id=organisation.id,
+        name=name,
+        prefix=secret[:SHOWN_CHARACTERS],
+        sha256=_digest(secret),
+        scopes=sorted(scope.value for scope in scopes),
+        expires_at=expires_at,
+    )
+    session.add(key)
+    session.flush()
+    return IssuedKey(key=key, secret=secret)
+
+
+def ensure_local(session: Session) -> IssuedKey:
+    """Make the organisation a laptop starts with, and an admin key for it."""
+    organisation = ensure(session, LOCAL_ORGANISATION)
+    return issue_key(session, organisation, name="reckoner up", scopes=[Scope.ADMIN])
+
+
+def find_valid_key(session: Session, secret: str) -> ApiKey | None:
+    """Return the key with this secret, unless it is unknown, revoked or expired.
+
+    The look-up is by digest: an attacker cannot choose digests, so how long the comparison takes tells nothing of a key.
+    """
+    query = select(ApiKey).where(
+        ApiKey.sha256 == _digest(secret),
+        ApiKey.revoked_at.is_(None),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
+    )
+    return session.scalar(query)
+
+
+def note_use(session: Session, key_id: uuid.UUID) -> None:
+    """Note that a key was used, to the minute."""
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - LAST_USED_PRECISION)
+    session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=func.now()))
+
+
+def list_keys(session: Session, organisation_id: uuid.UUID | None = None) -> list[ApiKey]:
+    query = select(ApiKey).order_by(ApiKey.id)
+    if organisation_id is not None:
+        query = query.where(ApiKey.organisation_id == organisation_id)
+    return list(session.scalars(query))
+
+
+def revoke_key(session: Session, key_id: uuid.UUID) -> bool:
+    """Make a key useless from now on; False: there is no such key, or it is revoked already."""
+    statement = (
+        update(ApiKey)
+        .where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(ApiKey.id)
+    )
+    return session.scalar(statement) is not None
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,86 @@
+"""Stored answers: what is read first as JSON, the rows as Parquet chunks that stream out one by one."""
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, Text, delete, insert, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, CreatedAt, Json
+
+
+class StoredResult(Base):
+    """Everything of a result but its rows. An import's result is the list of its rejected rows."""
+
+    __tablename__ = "results"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    header: Mapped[Json]
+    manifest: Mapped[Json]
+    row_count: Mapped[int] = mapped_column(BigInteger)
+    byte_count: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime | None]
+
+
+class ResultChunk(Base):
+    """Some consecutive rows of a result: one Parquet file, zstd inside."""
+
+    __tablename__ = "result_chunks"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("results.job_id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    row_start: Mapped[int] = mapped_column(BigInteger)
+    row_count: Mapped[int] = mapped_column(Integer)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk on its way in or out: the index of its first row, how many rows, and the Parquet bytes."""
+
+    row_start: int
+    row_count: int
+    data: bytes
+
+
+def store(session: Session, result: StoredResult, chunks: Iterable[Chunk]) -> None:
+    """Write a result in the caller's transaction, which also changes the job's state."""
+    session.add(result)
+    session.flush()
+    for position, chunk in enumerate(chunks):
+        session.execute(
+            insert(ResultChunk).values(
+                job_id=result.job_id,
+                position=position,
+                row_start=chunk.row_start,
+                row_count=chunk.row_count,
+                data=chunk.data,
+            )
+        )
+
+
+def find(session: Session, job_id: uuid.UUID) -> StoredResult | None:
+    return session.get(StoredResult, job_id)
+
+
+def read_chunks(session: Session, job_id: uuid.UUID) -> Iterator[Chunk]:
+    """Yield a result's chunks in order, fetching one at a time, so that memory holds one chunk however long the result."""
+    position = 0
+    while True:
+        row = session.execute(
+            select(ResultChunk.row_start, ResultChunk.row_count, ResultChunk.data).where(
+                ResultChunk.job_id == job_id, ResultChunk.position == position
+            )
+        ).one_or_none()
+        if row is None:
+            return
+        yield Chunk(row_start=row.row_start, row_count=row.row_count, data=row.data)
+        position += 1
+
+
+def remove(session: Session, job_id: uuid.UUID) -> None:
+    session.execute(delete(StoredResult).where(StoredResult.job_id == job_id))

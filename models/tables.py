@@ -1,0 +1,21 @@
+"""Imports every table, so that `Base.metadata` is complete for migrations."""
+
+from models.api_key import ApiKey
+from models.base import Base
+from models.dataset import DatasetVersion
+from models.heartbeat import Heartbeat
+from models.job import Job, JobEvent
+from models.organisation import Organisation
+from models.result import ResultChunk, StoredResult
+
+__all__ = [
+    "ApiKey",
+    "Base",
+    "DatasetVersion",
+    "Heartbeat",
+    "Job",
+    "JobEvent",
+    "Organisation",
+    "ResultChunk",
+    "StoredResult",
+]

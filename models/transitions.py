@@ -1,0 +1,280 @@
+"""Every way a job changes. Each is one conditional UPDATE that names the state, and where it matters the attempt, it expects.
+
+No row changed means somebody else was there first; callers branch on that. Leases and due times are reckoned by the
+database's clock alone, so clocks that differ between machines cannot shorten a lease. The trigger of the first migration
+refuses what `models.job_states.TRANSITIONS` does not allow and writes `job_events`.
+"""
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Update, func, null, select, update
+from sqlalchemy.orm import Session
+
+from models.base import Json
+from models.job import Job
+from models.job_states import JobKind, JobStatus, Reason
+
+MAX_CRASHES = 3
+BACK_OFF_SECONDS = (5.0, 30.0, 120.0)
+CRASH_BACK_OFF_SECONDS = (0.0, 5.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What is accepted: everything a worker will need, so that the message carries nothing but the id."""
+
+    organisation_id: uuid.UUID
+    kind: JobKind
+    type: str
+    params: Json
+    id: uuid.UUID | None = None
+    dataset_versions: Json | None = None
+    upload: Json | None = None
+    label: str | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
+
+
+def accept(session: Session, new: NewJob) -> Job:
+    """Insert a queued job. It is accepted when the caller's transaction commits, not before."""
+    job = Job(
+        organisation_id=new.organisation_id,
+        kind=new.kind.value,
+        type=new.type,
+        params=new.params,
+        dataset_versions=new.dataset_versions,
+        upload=new.upload,
+        label=new.label,
+        request_id=new.request_id,
+        traceparent=new.traceparent,
+    )
+    if new.id is not None:
+        job.id = new.id
+    session.add(job)
+    session.flush()
+    return job
+
+
+def mark_published(session: Session, job_ids: Sequence[uuid.UUID]) -> None:
+    """Note that these jobs have a message in the broker, as far as anybody can know."""
+    session.execute(
+        update(Job).where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED).values(published_at=func.now())
+    )
+
+
+def claim(session: Session, job_id: uuid.UUID, *, worker_id: uuid.UUID, pid: int, lease_seconds: int) -> Job | None:
+    """Take a queued job that is due: `queued -> running`, the next attempt. None: it is not to be had."""
+    return session.scalar(
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.run_at <= func.now())
+        .values(
+            status=JobStatus.RUNNING,
+            reason=Reason.CLAIMED,
+            attempt=Job.attempt + 1,
+            worker_id=worker_id,
+            worker_pid=pid,
+            lease_until=_from_now(lease_seconds),
+            claimed_at=func.now(),
+            started_at=func.coalesce(Job.started_at, func.now()),
+            progress=null(),
+        )
+        .returning(Job)
+    )
+
+
+def hold(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
+    """Lock a job this attempt still owns until the transaction ends; False: the lease was lost."""
+    query = select(Job.id).where(*_owned(job_id, attempt)).with_for_update()
+    return session.scalar(query) is not None
+
+
+def renew(session: Session, worker_id: uuid.UUID, lease_seconds: int) -> list[Job]:
+    """Extend the leases of all jobs a worker runs and return those jobs.
+
+    A job whose row is locked is being finished this moment by its own child; it is left out rather than waited for.
+    """
+    mine = (
+        select(Job.id)
+        .where(Job.worker_id == worker_id, Job.status == JobStatus.RUNNING)
+        .with_for_update(skip_locked=True)
+    )
+    renewed = update(Job).where(Job.id.in_(mine)).values(lease_until=_from_now(lease_seconds)).returning(Job)
+    return list(session.scalars(renewed))
+
+
+def report_progress(session: Session, job_id: uuid.UUID, *, attempt: int, progress: Json) -> bool:
+    """Write how far a job has come; False: the lease was lost."""
+    return _changed(session, update(Job).where(*_owned(job_id, attempt)).values(progress=progress))
+
+
+def succeed(
+    session: Session, job_id: uuid.UUID, *, attempt: int, outcome: Json | None, keep_result: timedelta | None
+) -> bool:
+    """`running -> succeeded`, in the transaction that also writes the results; False: the lease was lost."""
+    expires_at = func.now() + keep_result if keep_result is not None else null()
+    return _changed(
+        session,
+        _leave_running(job_id, attempt, status=JobStatus.SUCCEEDED, reason=Reason.FINISHED).values(
+            outcome=outcome, expires_at=expires_at, finished_at=func.now()
+        ),
+    )
+
+
+def fail(session: Session, job_id: uuid.UUID, *, attempt: int, reason: Reason, error: Json) -> bool:
+    """`running -> failed`, for good; False: the lease was lost."""
+    return _changed(
+        session,
+        _leave_running(job_id, attempt, status=JobStatus.FAILED, reason=reason).values(
+            error=error, errors=Job.errors + 1, finished_at=func.now()
+        ),
+    )
+
+
+def retry_or_fail(session: Session, job: Job, *, error: Json) -> JobStatus | None:
+    """After an error that may pass: back to the queue with a back-off, or failed when the attempts are used up.
+
+    Returns:
+        The job's new state; None: the lease was lost.
+    """
+    if job.errors + 1 >= job.max_attempts:
+        failed = fail(session, job.id, attempt=job.attempt, reason=Reason.ERRORS_USED_UP, error=error)
+        return JobStatus.FAILED if failed else None
+    statement = _leave_running(job.id, job.attempt, status=JobStatus.QUEUED, reason=Reason.TRANSIENT_ERROR).values(
+        error=error,
+        errors=Job.errors + 1,
+        run_at=_from_now(_jittered(BACK_OFF_SECONDS[min(job.errors, len(BACK_OFF_SECONDS) - 1)])),
+        published_at=null(),
+    )
+    return JobStatus.QUEUED if _changed(session, statement) else None
+
+
+def cancel_queued(session: Session, job_id: uuid.UUID) -> bool:
+    """`queued -> cancelled`; False: the job is not queued (any more)."""
+    return _changed(
+        session,
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
+        .values(
+            status=JobStatus.CANCELLED,
+            reason=Reason.CANCELLED,
+            cancel_requested_at=func.now(),
+            finished_at=func.now(),
+        ),
+    )
+
+
+def request_cancel(session: Session, job_id: uuid.UUID) -> bool:
+    """Ask the worker of a running job to stop it; False: the job is not running. Asking twice changes nothing."""
+    return _changed(
+        session,
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.RUNNING)
+        .values(cancel_requested_at=func.coalesce(Job.cancel_requested_at, func.now())),
+    )
+
+
+def cancel_running(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
+    """`running -> cancelled`, once the process that ran it is known to be gone or has agreed; False: the lease was lost."""
+    return _changed(
+        session,
+        _leave_running(job_id, attempt, status=JobStatus.CANCELLED, reason=Reason.CANCELLED).values(
+            finished_at=func.now()
+        ),
+    )
+
+
+def give_up_lost(session: Session, job: Job, *, reason: Reason) -> JobStatus | None:
+    """A running job's process is gone: requeue it, or fail it when it has taken too many processes with it.
+
+    A poison job must not crash-loop a worker for ever. The first restart is at once, so that one lost machine costs no wait.
+
+    Returns:
+        The job's new state; None: it was finished or given up by somebody else meanwhile.
+    """
+    if job.crashes + 1 >= MAX_CRASHES:
+        statement = _leave_running(job.id, job.attempt, status=JobStatus.FAILED, reason=Reason.CRASHES_USED_UP).values(
+            crashes=Job.crashes + 1, error=_crash_problem(job.crashes + 1), finished_at=func.now()
+        )
+        return JobStatus.FAILED if _changed(session, statement) else None
+    statement = _leave_running(job.id, job.attempt, status=JobStatus.QUEUED, reason=reason).values(
+        crashes=Job.crashes + 1,
+        run_at=_from_now(_jittered(CRASH_BACK_OFF_SECONDS[job.crashes])),
+        published_at=null(),
+    )
+    return JobStatus.QUEUED if _changed(session, statement) else None
+
+
+def time_out(session: Session, job: Job, limit_seconds: int) -> bool:
+    """`running -> failed` for a job that was killed because it ran too long; running it again would end the same way."""
+    error: Json = {
+        "type": "timed-out",
+        "title": "The job ran too long",
+        "detail": f"It was stopped after {limit_seconds} seconds. Narrow it with start, end or a filter.",
+    }
+    return fail(session, job.id, attempt=job.attempt, reason=Reason.TIMED_OUT, error=error)
+
+
+def lock_expired(session: Session, limit: int) -> list[Job]:
+    """Lock and return running jobs whose lease has run out. A row locked by its own finishing worker is not one of them."""
+    query = (
+        select(Job)
+        .where(Job.status == JobStatus.RUNNING, Job.lease_until < func.now())
+        .order_by(Job.lease_until, Job.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(session.scalars(query))
+
+
+def due_unpublished(session: Session, *, older_than_seconds: float, limit: int) -> list[Job]:
+    """Return queued jobs that are due and have had no message for a while: the publisher died, or Redis was away."""
+    waiting_since = func.greatest(Job.run_at, Job.created_at)
+    query = (
+        select(Job)
+        .where(
+            Job.status == JobStatus.QUEUED,
+            Job.published_at.is_(None),
+            waiting_since < func.now() - timedelta(seconds=older_than_seconds),
+        )
+        .order_by(Job.run_at, Job.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+def _owned(job_id: uuid.UUID, attempt: int) -> tuple[ColumnElement[bool], ...]:
+    return (Job.id == job_id, Job.status == JobStatus.RUNNING, Job.attempt == attempt)
+
+
+def _leave_running(job_id: uuid.UUID, attempt: int, *, status: JobStatus, reason: Reason) -> Update:
+    return (
+        update(Job)
+        .where(*_owned(job_id, attempt))
+        .values(status=status, reason=reason, lease_until=null(), worker_pid=null())
+    )
+
+
+def _changed(session: Session, statement: Update) -> bool:
+    return session.scalar(statement.returning(Job.id)) is not None
+
+
+def _from_now(seconds: float) -> ColumnElement[datetime]:
+    return func.now() + timedelta(seconds=seconds)
+
+
+def _jittered(seconds: float) -> float:
+    """Spread retries by a quarter to either side, so that jobs that failed together do not come back together."""
+    return seconds * random.uniform(0.75, 1.25)  # noqa: S311 - spreading load, not guarding a secret
+
+
+def _crash_problem(crashes: int) -> Json:
+    return {
+        "type": "worker-crashed",
+        "title": "The job ended its worker process several times",
+        "detail": f"{crashes} processes died while running it. It is not tried again by itself; "
+        "run it again once the cause is known, for instance too little memory.",
+    }
