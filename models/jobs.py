@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.job import Job, JobEvent
-from models.job_states import JobKind, JobStatus
+from models.job_states import UNFINISHED, JobKind, JobStatus
 
 
 def find(session: Session, job_id: uuid.UUID, *, organisation_id: uuid.UUID | None = None) -> Job | None:
@@ -54,7 +54,6 @@ def seconds_oldest_due(session: Session) -> float | None:
     return None if seconds is None else float(seconds)
 
 
-def unfinished_uploads(session: Session) -> set[uuid.UUID]:
-    """Return the ids of imports that may still need their upload."""
-    query = select(Job.id).where(Job.kind == JobKind.IMPORT, Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
-    return set(session.scalars(query))
+def unfinished_ids(session: Session) -> set[uuid.UUID]:
+    """Return the ids of all jobs that are not in a final state."""
+    return set(session.scalars(select(Job.id).where(Job.status.in_(UNFINISHED))))

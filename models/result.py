@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, Text, delete, insert, select
+from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, Text, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, CreatedAt, Json
@@ -82,5 +82,10 @@ def read_chunks(session: Session, job_id: uuid.UUID) -> Iterator[Chunk]:
         position += 1
 
 
-def remove(session: Session, job_id: uuid.UUID) -> None:
-    session.execute(delete(StoredResult).where(StoredResult.job_id == job_id))
+def remove_expired(session: Session, *, limit: int) -> int:
+    """Delete results past their time, at most so many; returns how many. Their jobs stay and answer 410."""
+    expired = select(StoredResult.job_id).where(StoredResult.expires_at < func.now()).limit(limit)
+    deleted = session.scalars(
+        delete(StoredResult).where(StoredResult.job_id.in_(expired)).returning(StoredResult.job_id)
+    )
+    return len(deleted.all())

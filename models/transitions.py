@@ -246,6 +246,35 @@ def due_unpublished(session: Session, *, older_than_seconds: float, limit: int) 
     return list(session.scalars(query))
 
 
+def forget_published(session: Session, kind: JobKind, *, older_than_seconds: float) -> int:
+    """Take queued jobs published this long ago as unpublished: their messages are lost. Returns how many."""
+    return _forget(session, kind, Job.published_at < func.now() - timedelta(seconds=older_than_seconds))
+
+
+def forget_overtaken(session: Session, kind: JobKind, *, by_seconds: float) -> int:
+    """Take queued jobs as unpublished that were published well before one that runs already. Returns how many.
+
+    Queues are first in, first out: who is overtaken has no message any more, or one in the hands of a worker that is
+    busy with something long. Either way a second message helps.
+    """
+    newest_running = (
+        select(func.max(Job.published_at))
+        .where(Job.kind == kind.value, Job.status == JobStatus.RUNNING)
+        .scalar_subquery()
+    )
+    return _forget(session, kind, Job.published_at < newest_running - timedelta(seconds=by_seconds))
+
+
+def _forget(session: Session, kind: JobKind, lost: ColumnElement[bool]) -> int:
+    statement = (
+        update(Job)
+        .where(Job.kind == kind.value, Job.status == JobStatus.QUEUED, lost)
+        .values(published_at=null())
+        .returning(Job.id)
+    )
+    return len(session.scalars(statement).all())
+
+
 def _owned(job_id: uuid.UUID, attempt: int) -> tuple[ColumnElement[bool], ...]:
     return (Job.id == job_id, Job.status == JobStatus.RUNNING, Job.attempt == attempt)
 

@@ -1,0 +1,25 @@
+"""The queue `upkeep`: what beat asks for. Served by a small worker of its own, so that long jobs never delay a rescue."""
+
+import structlog
+
+from workers import rescue, retention
+from workers.celery import app
+
+log = structlog.get_logger(__name__)
+
+
+@app.task(name="upkeep.rescue")
+def sweep() -> None:
+    """Requeue what dead workers held, then publish what is due and has no message. Open-ended, idempotent, safe twice at once."""
+    swept = rescue.bury_expired()
+    swept.published = rescue.publish_waiting()
+    if swept.requeued or swept.failed or swept.published:
+        log.info("rescued", requeued=len(swept.requeued), failed=len(swept.failed), published=swept.published)
+
+
+@app.task(name="upkeep.retain")
+def retain() -> None:
+    """Delete results past their time and files that no unfinished job needs."""
+    removed = retention.remove_expired()
+    if removed.results or removed.files:
+        log.info("removed what is past its time", results=removed.results, files=removed.files)

@@ -1,0 +1,10 @@
+"""The Celery application. `celery -A workers` finds it here; its settings are in `celeryconfig.py`."""
+
+from celery import Celery
+
+from workers import signals
+from workers.heart import Heart
+
+app = Celery("reckoner", config_source="celeryconfig", set_as_current=True)
+app.steps["worker"].add(Heart)
+signals.connect()

@@ -1,0 +1,129 @@
+"""A claimed job, as a task body sees it: what to do, where to put half-done work, how to say how far it is, how to finish."""
+
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from models import session, settings, transitions
+from models.base import Json
+from models.job import Job
+from models.job_states import JobKind
+from workers.errors import CancelledError, LeaseLostError
+
+PROGRESS_SECONDS = 0.4
+
+
+@dataclass(slots=True)
+class Finish:
+    """The final transaction. What is written to `session` is committed together with the job's success, or not at all."""
+
+    session: Session
+    outcome: Json | None = None
+    keep_result: timedelta | None = None
+
+
+class RunningJob:
+    """One attempt at a job. Everything it writes is fenced by its attempt number."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._progress_written_at = time.monotonic()
+
+    @property
+    def id(self) -> uuid.UUID:
+        return self._job.id
+
+    @property
+    def organisation_id(self) -> uuid.UUID:
+        return self._job.organisation_id
+
+    @property
+    def kind(self) -> JobKind:
+        return JobKind(self._job.kind)
+
+    @property
+    def type(self) -> str:
+        return self._job.type
+
+    @property
+    def attempt(self) -> int:
+        return self._job.attempt
+
+    @property
+    def params(self) -> Json:
+        return self._job.params
+
+    @property
+    def dataset_versions(self) -> dict[str, int]:
+        return dict(self._job.dataset_versions or {})
+
+    @property
+    def upload(self) -> Json:
+        return dict(self._job.upload or {})
+
+    @property
+    def upload_path(self) -> Path:
+        return settings.load().upload_folder / str(self.id)
+
+    def check_cancelled(self) -> None:
+        """Stop here if somebody has asked for that.
+
+        Raises:
+            CancelledError: somebody has.
+        """
+        if self._job.cancel_requested_at is not None:
+            raise CancelledError
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty folder that is gone afterwards; what earlier attempts left behind goes as well."""
+        parent = settings.load().scratch_folder / str(self.id)
+        shutil.rmtree(parent, ignore_errors=True)
+        folder = parent / str(self.attempt)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(parent, ignore_errors=True)
+
+    def progress(self, phase: str, done: int | None = None, total: int | None = None) -> None:
+        """Say how far the job has come. Written at most a few times a second, so it may be called as often as one likes.
+
+        Raises:
+            LeaseLostError: another attempt owns the job; stop working.
+        """
+        now = time.monotonic()
+        if now - self._progress_written_at < PROGRESS_SECONDS:
+            return
+        self._progress_written_at = now
+        progress: Json = {"phase": phase, "done": done, "total": total}
+        with session.transaction() as db:
+            if not transitions.report_progress(db, self.id, attempt=self.attempt, progress=progress):
+                raise LeaseLostError
+
+    @contextmanager
+    def finish(self) -> Iterator[Finish]:
+        """Open the final transaction: results, the job's success and its event are committed as one.
+
+        The job's row is locked from the start, so that neither the rescue sweep nor a cancellation can come between.
+
+        Raises:
+            LeaseLostError: another attempt owns the job; nothing was written.
+        """
+        with session.transaction() as db:
+            if not transitions.hold(db, self.id, self.attempt):
+                raise LeaseLostError
+            final = Finish(session=db)
+            yield final
+            finished = transitions.succeed(
+                db, self.id, attempt=self.attempt, outcome=final.outcome, keep_result=final.keep_result
+            )
+            if not finished:
+                raise LeaseLostError
