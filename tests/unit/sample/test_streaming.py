@@ -1,0 +1,100 @@
+"""The same options give the same rows and bytes, in batches that do not grow with the sample."""
+
+import gzip
+import hashlib
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from analytics.sample import files, generator, options, schemas
+
+SMALL = options.SampleOptions(customers=150, seed=3, currencies=("GBP", "EUR"))
+
+
+def whole(dataset: str, wanted: options.SampleOptions, batch_rows: int = generator.BATCH_ROWS) -> pa.Table:
+    batches = generator.generate(dataset, wanted, batch_rows=batch_rows)
+    return pa.Table.from_batches(batches, schema=schemas.SCHEMAS[dataset])
+
+
+@pytest.mark.parametrize("dataset", schemas.DATASETS)
+def test_rows_depend_on_the_options_alone(dataset: str) -> None:
+    # numpy's own global stream must play no part: neither read nor moved.
+    np.random.seed(1)  # noqa: NPY002 - the global state is what is being tested
+    before = np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002 - as above
+    first = whole(dataset, SMALL)
+    assert (np.random.get_state()[1] == before).all()  # type: ignore[index]  # noqa: NPY002 - as above
+    assert first.num_rows > 0
+    assert whole(dataset, SMALL, batch_rows=37).combine_chunks().equals(first.combine_chunks())
+
+
+@pytest.mark.parametrize("dataset", [name for name in schemas.DATASETS if name != "fx_rates"])
+def test_another_seed_is_another_sample(dataset: str) -> None:
+    other = options.SampleOptions(customers=150, seed=4, currencies=("GBP", "EUR"))
+    assert not whole(dataset, other).equals(whole(dataset, SMALL))
+
+
+@pytest.mark.parametrize("dataset", schemas.DATASETS)
+@pytest.mark.parametrize("customers", [1, 2, 9])
+def test_the_smallest_samples_can_be_made(dataset: str, customers: int) -> None:
+    for seed in range(3):
+        wanted = options.SampleOptions(
+            customers=customers, seed=seed, start=date(2024, 2, 28), end=date(2024, 3, 1), refund_rate=1.0
+        )
+        assert whole(dataset, wanted).schema.equals(schemas.SCHEMAS[dataset])
+
+
+def test_batches_stay_small_while_samples_grow() -> None:
+    peaks, rows = [], []
+    for customers in (8_000, 32_000):
+        wanted = options.SampleOptions(customers=customers)
+        before = pa.total_allocated_bytes()
+        used, count = 0, 0
+        for batch in generator.generate("order_lines", wanted):
+            assert batch.num_rows <= generator.BATCH_ROWS
+            used = max(used, pa.total_allocated_bytes() - before)
+            count += batch.num_rows
+        peaks.append(used)
+        rows.append(count)
+    assert rows[1] > 3.5 * rows[0]
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    first = files.write_all(SMALL, tmp_path / "one")
+    second = files.write_all(SMALL, tmp_path / "two")
+    assert list(first) == list(schemas.DATASETS)
+    assert first["orders"] == tmp_path / "one" / "orders.csv.gz"
+    for dataset, path in first.items():
+        assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(second[dataset].read_bytes()).digest()
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(path.name for path in first.values())
+
+
+@pytest.mark.parametrize("dataset", schemas.DATASETS)
+def test_a_file_read_back_is_the_sample(dataset: str, tmp_path: Path) -> None:
+    schema = schemas.SCHEMAS[dataset]
+    plain = files.write_csv(dataset, SMALL, tmp_path / "plain.csv")
+    packed = files.write_csv(dataset, SMALL, tmp_path / "packed.csv.gz")
+    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+    types = {field.name: field.type for field in schema}
+    convert = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False)
+    assert pyarrow.csv.read_csv(packed, convert_options=convert).equals(whole(dataset, SMALL).combine_chunks())
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("the old one")
+    good = next(generator.generate("orders", SMALL))
+
+    def breaks(*_: object) -> object:
+        yield good
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(generator, "generate", breaks)
+    with pytest.raises(OSError, match="the disk is full"):
+        files.write_csv("orders", SMALL, path)
+    assert path.read_text() == "the old one"
+    assert list(tmp_path.iterdir()) == [path]
