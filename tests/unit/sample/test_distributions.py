@@ -89,3 +89,23 @@ def test_words_are_many(query: Query) -> None:
 def test_some_deals_are_won(query: Query) -> None:
     (rate,) = numbers(query, "SELECT count(*) FILTER (status = 'won') / count(closed_at) FROM deals")
     assert 0.15 < rate < 0.45
+
+
+def test_a_few_customers_are_entered_twice(query: Query) -> None:
+    twice = query("""
+        SELECT a.name = b.name, a.email = b.email FROM customers a JOIN customers b
+        ON a.phone = b.phone AND a.city = b.city AND a.customer_id < b.customer_id
+        WHERE a.company IS NOT DISTINCT FROM b.company
+    """)
+    assert 20 < len(twice) < 80
+    assert {same_name for same_name, _ in twice} == {True, False}
+    assert {same_mail for _, same_mail in twice} >= {True, False}
+
+
+def test_contact_details_have_a_form(query: Query) -> None:
+    assert not query(
+        r"SELECT email FROM customers WHERE email NOT SIMILAR TO '[a-z]+\.[a-z]+\d+@example\.(com|net|org)'"
+    )
+    assert not query(r"SELECT phone FROM customers WHERE phone NOT SIMILAR TO '\+[1-9]\d{9,13}'")
+    for column in ("email", "phone", "company", "owner"):
+        assert 0 < numbers(query, f"SELECT count({column}) / count(*) FROM customers")[0] < 1

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import tracemalloc
 from datetime import date
 from pathlib import Path
 
@@ -47,20 +48,26 @@ def test_the_smallest_samples_can_be_made(dataset: str, customers: int) -> None:
         assert whole(dataset, wanted).schema.equals(schemas.SCHEMAS[dataset])
 
 
-def test_batches_stay_small_while_samples_grow() -> None:
-    peaks, rows = [], []
-    for customers in (8_000, 32_000):
-        wanted = options.SampleOptions(customers=customers)
-        before = pa.total_allocated_bytes()
-        used, count = 0, 0
-        for batch in generator.generate("order_lines", wanted):
+def peak_and_rows(customers: int) -> tuple[int, int]:
+    """The most bytes that numpy and Arrow held at once while the lines of a sample went by, and how many went by."""
+    arrow, rows = 0, 0
+    held = pa.total_allocated_bytes()
+    tracemalloc.start()
+    try:
+        for batch in generator.generate("order_lines", options.SampleOptions(customers=customers)):
             assert batch.num_rows <= generator.BATCH_ROWS
-            used = max(used, pa.total_allocated_bytes() - before)
-            count += batch.num_rows
-        peaks.append(used)
-        rows.append(count)
-    assert rows[1] > 3.5 * rows[0]
-    assert peaks[1] < 1.5 * peaks[0]
+            arrow = max(arrow, pa.total_allocated_bytes() - held)
+            rows += batch.num_rows
+        return arrow + tracemalloc.get_traced_memory()[1], rows
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_stays_flat_while_samples_grow() -> None:
+    small, few = peak_and_rows(8_000)
+    large, many = peak_and_rows(40_000)
+    assert many > 4.5 * few
+    assert large < 1.5 * small
 
 
 def test_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
