@@ -53,7 +53,8 @@ def simulate(made: plan.Plan, block: int, who: people.People) -> tuple[Deals, np
     closed = ends[np.arange(rows), last]
     is_closed = closed < made.season.end
     seen = (entered < made.season.end).sum(axis=1)
-    reached = np.where(is_closed, last + 1, np.minimum(seen, last + 1))
+    # An open deal cannot have seen more than its last stage: what would follow begins when that one ends.
+    reached = np.where(is_closed, last + 1, seen)
     stage = np.where(is_closed, np.where(won, WON, LOST), reached - 1)
     first = np.diff(customer, prepend=-1) != 0
     number = made.keys(block, rows)

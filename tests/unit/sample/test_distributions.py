@@ -28,22 +28,30 @@ def test_customers_come_in_growing_numbers(query: Query) -> None:
     assert 1.25 < second / first < 1.7
 
 
-def test_months_and_weekdays_show(query: Query) -> None:
-    monthly = numbers(
-        query, "SELECT count(*) FROM customers WHERE year(created_at) = 2024 GROUP BY month(created_at) ORDER BY ALL"
-    )
-    assert len(monthly) == 12
-    by_month = numbers(
-        query,
-        "SELECT count(*) FROM orders WHERE kind = 'sale' AND year(ordered_at) = 2025 "
-        "GROUP BY month(ordered_at) ORDER BY month(ordered_at)",
-    )
-    assert mean(by_month[10:]) > 1.3 * mean(by_month[:10])
+@pytest.mark.parametrize(
+    ("dataset", "column"), [("customers", "created_at"), ("orders", "ordered_at"), ("touches", "occurred_at")]
+)
+def test_seasons_show_through_the_growth(dataset: str, column: str, query: Query) -> None:
+    month = f"date_trunc('month', {column})"
+    monthly = numbers(query, f"SELECT count(*) FROM {dataset} GROUP BY {month} ORDER BY {month}")
+    assert len(monthly) == 24
+    autumn, december, january, february = mean(monthly[8:10]), monthly[11], monthly[12], monthly[13]
+    assert december > 1.1 * autumn
+    # After New Year there are more customers than ever, and yet less happens.
+    assert max(january, february) < 0.9 * december
+
+
+def test_weekdays_show(query: Query) -> None:
     by_day = numbers(
         query,
         "SELECT count(*) FROM orders WHERE kind = 'sale' GROUP BY isodow(ordered_at) ORDER BY isodow(ordered_at)",
     )
     assert max(by_day[5:]) < 0.85 * min(by_day[:5])
+
+
+def test_nights_are_quiet(query: Query) -> None:
+    (night,) = numbers(query, "SELECT count(*) FILTER (hour(ordered_at) < 6) / count(*) FROM orders")
+    assert 0 < night < 0.05
 
 
 def test_most_come_back_and_buy_at_very_different_rates(query: Query, sampled: options.SampleOptions) -> None:

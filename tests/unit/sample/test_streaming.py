@@ -77,6 +77,7 @@ def test_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     assert first["orders"] == tmp_path / "one" / "orders.csv.gz"
     for dataset, path in first.items():
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(second[dataset].read_bytes()).digest()
+    assert first["orders"].read_bytes()[4:8] == bytes(4), "the time in gzip's header is none"
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(path.name for path in first.values())
 
 
