@@ -8,6 +8,9 @@ import psutil
 
 from cli.process_spec import StartError
 
+# An environment variable of every process of a run, with the id of the run.
+RUN_MARK = "RECKONER_RUN"
+
 
 def end_servers_in(folder: Path, *, program: str, patience_seconds: float) -> None:
     """End every process of this program that works in `folder`; both our servers have their data as working folder.
@@ -30,23 +33,15 @@ def end_servers_in(folder: Path, *, program: str, patience_seconds: float) -> No
 
 def end_processes_of_run(run_id: str, *, patience_seconds: float) -> Sequence[int]:
     """End what is left of an earlier run, known by the mark that every child carries in its environment."""
-    found = [process for process in psutil.process_iter() if _has_mark(process, run_id)]
+    # What belongs to another account has no environment that we may read, and is not one of ours.
+    running = psutil.process_iter(["environ"])
+    found = [process for process in running if (process.info["environ"] or {}).get(RUN_MARK) == run_id]
     _, alive = psutil.wait_procs(found, timeout=patience_seconds if found else 0)
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             process.kill()
     psutil.wait_procs(alive, timeout=5)
     return [process.pid for process in alive]
-
-
-RUN_MARK = "RECKONER_RUN"
-
-
-def _has_mark(process: psutil.Process, run_id: str) -> bool:
-    try:
-        return process.environ().get(RUN_MARK) == run_id
-    except psutil.Error:
-        return False
 
 
 def _processes_in(folder: Path, program: str) -> list[psutil.Process]:

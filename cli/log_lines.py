@@ -1,5 +1,6 @@
 """The one output of many processes: whole lines, each behind the name of the process that wrote it."""
 
+import os
 import sys
 from typing import TextIO
 
@@ -36,9 +37,17 @@ class LogOutput:
         try:
             self._stream.write(text + "\n")
             self._stream.flush()
-        except (BrokenPipeError, OSError, ValueError):
+        except OSError:
             # The terminal was closed or `| head` has read enough: the stack goes on without its log.
             self._gone = True
+            _empty_into_nothing(self._stream)
+
+
+def _empty_into_nothing(stream: TextIO) -> None:
+    """What the stream still holds would be written at exit, and fail once more."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
 
 
 class LineSplitter:

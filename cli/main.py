@@ -20,6 +20,13 @@ class Registered(NamedTuple):
 # The order is the order of `reckoner --help`, which must not import them.
 COMMANDS = {
     "up": Registered("cli.up", "Run the whole stack on this machine."),
+    "demo": Registered("cli.demo", "See it work: start a stack, import data, run three reports, stop."),
+    "sample": Registered("cli.sample", "Write generated CRM data to a folder."),
+    "import": Registered("cli.import_file", "Import a file into a dataset."),
+    "report": Registered("cli.report", "Run a report and show or save it."),
+    "jobs": Registered("cli.jobs", "List, show and cancel jobs."),
+    "keys": Registered("cli.keys", "Create, list and revoke API keys."),
+    "doctor": Registered("cli.doctor", "Check that this installation is safe to trust with jobs."),
 }
 
 

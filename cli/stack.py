@@ -8,18 +8,34 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from cli import child_environment, credentials, flower_access, readiness, runtime_file, stack_plan
 from cli.runtime_file import Runtime
 
 POLL_SECONDS = 0.05
+T = TypeVar("T")
 
 
 class StackError(RuntimeError):
     """The stack did not start or stop as it should; the message ends with the last lines of its log."""
+
+
+def until(look: Callable[[], T], what: str, seconds: float = 10.0) -> T:
+    """Look again and again until there is something to see, and return it.
+
+    Raises:
+        StackError: there was not, in this time.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() >= deadline:
+            raise StackError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(POLL_SECONDS)
+    return found
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -101,6 +117,10 @@ class Stack:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def pid_of(self, name: str, *, other_than: int | None = None, seconds: float = 20.0) -> int:
+        """The pid of a process once it runs; with `other_than`, once it has been started again."""
+        return until(lambda: (pid := self.pids.get(name)) != other_than and pid, f"{name} runs", seconds) or 0
 
     @property
     def runtime(self) -> Runtime:
