@@ -1,6 +1,24 @@
 """Opens the Parquet files of a dataset's version as Ibis tables: DuckDB in this process."""
 
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import ibis
+from ibis.backends.duckdb import Backend
+from ibis.expr import types as ir
+
+from analytics.datasets import schemas
+
+_IBIS_TYPES = {
+    schemas.ColumnKind.TEXT: "string",
+    schemas.ColumnKind.INT: "int64",
+    schemas.ColumnKind.TIMESTAMP: "timestamp('UTC', 6)",
+    schemas.ColumnKind.DATE: "date",
+    schemas.ColumnKind.BOOL: "boolean",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +36,77 @@ class Snapshot:
     version: int
     files: tuple[str, ...]
     row_count: int
+
+
+class Tables(Mapping[str, ir.Table]):
+    """The datasets of a question by name, open for reading."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, tables: Mapping[str, ir.Table]) -> None:
+        self._connection = connection
+        self._tables = dict(tables)
+
+    def __getitem__(self, dataset: str) -> ir.Table:
+        return self._tables[dataset]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def interrupt(self) -> None:
+        """Stop the query that runs, from another thread; the thread that runs it gets `duckdb.InterruptException`."""
+        self._connection.interrupt()
+
+
+@contextlib.contextmanager
+def open_tables(
+    snapshots: Sequence[Snapshot], *, memory_limit: str, threads: int, spill_folder: Path
+) -> Iterator[Tables]:
+    """Open the snapshots as tables that are computed by DuckDB within the limits; closing frees everything.
+
+    Nothing is fetched from a network: extensions are neither installed nor loaded, and what is needed (Parquet,
+    time zones) is built into DuckDB. The session's zone is UTC whatever the machine's is.
+    """
+    spill_folder.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "temp_directory": str(spill_folder),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            # Every result is explicitly ordered, so keeping the order of the files would only cost memory.
+            "preserve_insertion_order": False,
+        },
+    )
+    try:
+        backend = Backend.from_connection(connection)
+        yield Tables(connection, {snapshot.dataset: _open_table(backend, snapshot) for snapshot in snapshots})
+    finally:
+        connection.interrupt()
+        connection.close()
+
+
+def _open_table(backend: Backend, snapshot: Snapshot) -> ir.Table:
+    """Bind one snapshot; canonical columns that no file has are there and null."""
+    canonical = _canonical_types(snapshot.dataset)
+    if not snapshot.files:
+        nulls = {name: ibis.null().cast(kind) for name, kind in canonical.items()}
+        return ibis.range(0, 0).unnest().name("row").as_table().select(**nulls)
+    table = backend.read_parquet(
+        list(snapshot.files), table_name=snapshot.dataset, union_by_name=True, hive_partitioning=False
+    )
+    missing = {name: ibis.null().cast(kind) for name, kind in canonical.items() if name not in table.columns}
+    return table.mutate(**missing) if missing else table
+
+
+def _canonical_types(dataset: str) -> dict[str, str]:
+    return {
+        column.name: f"decimal({column.precision}, {column.scale})"
+        if column.kind is schemas.ColumnKind.DECIMAL
+        else _IBIS_TYPES[column.kind]
+        for column in schemas.DATASETS[dataset].columns
+    }

@@ -22,6 +22,7 @@ class ReportType:
         columns: the columns of the rows, in order, when no parameter changes them.
         datasets: what it reads. Each entry lists alternatives, best first: `(("orders", "order_lines"),)` takes
             orders, or derives them from order lines.
+        optional_datasets: what it also reads where the organisation has it; its versions are part of the question too.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ReportType:
     params: type[ReportParams]
     columns: tuple[Column, ...]
     datasets: tuple[tuple[str, ...], ...]
+    optional_datasets: tuple[str, ...] = ()
 
     def parse_params(self, raw: Mapping[str, Any], *, timezone: str, currency: str) -> ReportParams:
         """Validate parameters; a missing time zone or currency becomes the organisation's.

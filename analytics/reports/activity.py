@@ -1,0 +1,27 @@
+"""Reduces orders to what each customer did in each period, from which trends and cohorts are counted."""
+
+import ibis
+from ibis.expr import types as ir
+
+from analytics.reports import calendar, facts
+
+
+def by_period(orders: facts.Facts, periods: calendar.Calendar, *, keep_segments: bool) -> ir.Table:
+    """Return one row per customer, period and, if kept, segment.
+
+    Columns out: customer_id (null for nobody in particular), period (first local day), orders, gross, refunds
+    (positive) and the segment columns.
+    """
+    table = orders.table.mutate(period=periods.period_of(orders.table.ordered_at))
+    keys = ["customer_id", "period", *(orders.segments if keep_segments else ())]
+    return table.group_by(keys).aggregate(
+        orders=table.is_sale.sum(),
+        gross=table.value.sum(where=table.is_sale).fill_null(0),
+        refunds=(-table.value.sum(where=~table.is_sale)).fill_null(0),
+    )
+
+
+def with_first_period(activity: ir.Table) -> ir.Table:
+    """Add `first_period`: the period of the customer's first purchase; null if they have only refunds."""
+    window = ibis.window(group_by="customer_id")
+    return activity.mutate(first_period=activity.period.min(where=activity.orders > 0).over(window))

@@ -1,0 +1,113 @@
+"""Days and calendar periods in a report's time zone: as engine expressions, and as plain dates."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import ibis
+from ibis.expr import datatypes as dt
+from ibis.expr import types as ir
+
+from analytics import errors
+from analytics.catalogue import parameters
+
+MAX_PERIODS = 20_000
+_MONTHS = {parameters.Period.MONTH: 1, parameters.Period.QUARTER: 3, parameters.Period.YEAR: 12}
+_UNITS = {
+    parameters.Period.DAY: "D",
+    parameters.Period.WEEK: "W",
+    parameters.Period.MONTH: "M",
+    parameters.Period.QUARTER: "Q",
+    parameters.Period.YEAR: "Y",
+}
+_YEAR_BACK_WEEKS = timedelta(weeks=52)
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.Timestamp(timezone="UTC")), dt.timestamp))
+def _wall_clock(zone, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - the signature is given above
+    """Name DuckDB's function from an instant to the local time in a zone."""
+
+
+def local_date(at: ir.TimestampValue, zone: str) -> ir.DateValue:
+    """Return the local calendar date of an instant: zone first, then truncation."""
+    return _wall_clock(zone, at).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The periods of one length in one zone, each known by its first local day."""
+
+    zone: str
+    period: parameters.Period = parameters.Period.DAY
+    week_start: parameters.WeekStart = parameters.WeekStart.MONDAY
+
+    def period_of(self, at: ir.TimestampValue) -> ir.DateValue:
+        """Return, as an expression, the first local day of the period an instant falls into."""
+        day = local_date(at, self.zone)
+        if self.period is parameters.Period.DAY:
+            return day
+        shift = self._week_shift() if self.period is parameters.Period.WEEK else 0
+        if not shift:
+            return day.truncate(_UNITS[self.period]).cast("date")
+        moved = (day - ibis.interval(days=shift)).cast("date").truncate("W").cast("date")
+        return (moved + ibis.interval(days=shift)).cast("date")
+
+    def first_day(self, day: date) -> date:
+        """Return the first day of the period a local date falls into."""
+        if self.period is parameters.Period.DAY:
+            return day
+        if self.period is parameters.Period.WEEK:
+            return day - timedelta(days=(day.weekday() - self._week_shift()) % 7)
+        months = _MONTHS[self.period]
+        return date(day.year, (day.month - 1) // months * months + 1, 1)
+
+    def step(self, start: date, count: int) -> date:
+        """Return the first day of the period that lies `count` periods after the one starting at `start`."""
+        if self.period is parameters.Period.DAY:
+            return start + timedelta(days=count)
+        if self.period is parameters.Period.WEEK:
+            return start + timedelta(weeks=count)
+        years, month = divmod(start.month - 1 + count * _MONTHS[self.period], 12)
+        return date(start.year + years, month + 1, 1)
+
+    def year_before(self, start: date) -> date | None:
+        """Return the period a year before, or None where there is no such day."""
+        if self.period is parameters.Period.WEEK:
+            return start - _YEAR_BACK_WEEKS
+        try:
+            return start.replace(year=start.year - 1)
+        except ValueError:
+            return None
+
+    def between(self, first: date, last: date) -> Iterator[date]:
+        """Yield the periods from one to the other, both included.
+
+        Raises:
+            errors.Refusal: there are more than can be shown.
+        """
+        for count in range(MAX_PERIODS):
+            start = self.step(first, count)
+            if start > last:
+                return
+            yield start
+        raise errors.Refusal(
+            "too-many-periods",
+            f"The data span more than {MAX_PERIODS} periods of a {self.period}; choose a longer period, or start and end.",
+            {"limit": MAX_PERIODS},
+        )
+
+    def instant(self, day: date) -> datetime:
+        """Return the UTC instant at which a local day begins."""
+        return parameters.instant(day, self.zone)
+
+    def day_of(self, at: datetime) -> date:
+        """Return the local date of an instant."""
+        return at.astimezone(ZoneInfo(self.zone)).date()
+
+    def day_end(self, at: datetime) -> datetime:
+        """Return the UTC instant at which the local day of an instant ends."""
+        return datetime.combine(self.day_of(at) + timedelta(days=1), time.min, ZoneInfo(self.zone)).astimezone(UTC)
+
+    def _week_shift(self) -> int:
+        return list(parameters.WeekStart).index(self.week_start)

@@ -1,0 +1,70 @@
+"""Vega-Lite specifications of the pictures in results: plain dictionaries with their data inside."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analytics import result
+
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+_FRAME = {"view": {"stroke": None}, "axis": {"grid": False, "domainOpacity": 0.3, "tickOpacity": 0.3}}
+
+
+def bars(
+    title: str, rows: Sequence[Mapping[str, Any]], *, label: str, value: str, order: Sequence[str]
+) -> result.Chart:
+    """Return horizontal bars, one per label, in the given order."""
+    spec = {
+        "mark": {"type": "bar", "cornerRadiusEnd": 2},
+        "encoding": {
+            "y": {"field": label, "type": "nominal", "sort": list(order), "title": None},
+            "x": {"field": value, "type": "quantitative", "title": value.replace("_", " ")},
+        },
+        "height": {"step": 22},
+    }
+    return _chart(title, rows, spec)
+
+
+def lines(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, color: str | None = None) -> result.Chart:
+    """Return lines over calendar time, with a point on each value."""
+    encoding: dict[str, Any] = {
+        "x": {"field": x, "type": "temporal", "title": None, "timeUnit": {"unit": "utcyearmonthdate"}},
+        "y": {"field": y, "type": "quantitative", "title": y.replace("_", " ")},
+    }
+    if color is not None:
+        encoding["color"] = {"field": color, "type": "nominal", "title": color.replace("_", " ")}
+    return _chart(title, rows, {"mark": {"type": "line", "point": True}, "encoding": encoding, "height": 260})
+
+
+def curve(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str) -> result.Chart:
+    """Return one line over a counted axis, as a percentage."""
+    encoding = {
+        "x": {"field": x, "type": "quantitative", "title": x.replace("_", " "), "axis": {"tickMinStep": 1}},
+        "y": {"field": y, "type": "quantitative", "title": y.replace("_", " "), "axis": {"format": "%"}},
+    }
+    return _chart(title, rows, {"mark": {"type": "line", "point": True}, "encoding": encoding, "height": 220})
+
+
+def heat(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, value: str) -> result.Chart:
+    """Return a grid of cells shaded by value, each with its value as a percentage."""
+    sides = {
+        "x": {"field": x, "type": "ordinal", "title": x.replace("_", " "), "axis": {"labelAngle": 0}},
+        "y": {"field": y, "type": "ordinal", "title": y.replace("_", " ")},
+    }
+    shade = {"field": value, "type": "quantitative", "scale": {"scheme": "blues", "domainMin": 0}, "legend": None}
+    ink = {
+        "condition": {"test": f"datum['{value}'] > 0.5", "value": "white"},
+        "value": "#1b1b1b",
+    }
+    layers = [
+        {"mark": "rect", "encoding": {"color": shade}},
+        {
+            "mark": {"type": "text", "fontSize": 10},
+            "encoding": {"text": {"field": value, "type": "quantitative", "format": ".0%"}, "color": ink},
+        },
+    ]
+    return _chart(title, rows, {"encoding": sides, "layer": layers, "height": {"step": 20}, "width": {"step": 38}})
+
+
+def _chart(title: str, rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]) -> result.Chart:
+    whole = {"$schema": _SCHEMA, "width": 620, "data": {"values": list(rows)}, "config": _FRAME, **spec}
+    return result.Chart(title, whole)

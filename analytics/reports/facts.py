@@ -1,0 +1,253 @@
+"""The orders a customer report counts: chosen, bounded, filtered, in one currency, refunds where they belong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import reduce
+from operator import and_
+from typing import Any
+
+import ibis
+from ibis.expr import types as ir
+
+from analytics import result
+from analytics.catalogue import parameters
+from analytics.reports import calendar, filters, money, refunds, sources
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Orders and refunds, ready to be grouped.
+
+    Attributes:
+        table: order_id, customer_id, ordered_at, is_sale, value (refunds negative), `seg_<i>` per segment column.
+        segments: the names of the segment columns in `table`.
+        currency: what `value` is in.
+        zone: where days begin.
+        start: nothing before it was read.
+        as_of: nothing from here on was read; None when there are no data at all.
+        covered_to: the data are known up to here: the end of the last local day that has a row, or an earlier bound.
+    """
+
+    table: ir.Table
+    segments: tuple[str, ...]
+    currency: str
+    zone: str
+    start: datetime | None
+    as_of: datetime | None
+    covered_to: datetime | None
+    rows_read: Mapping[str, int]
+    dropped: Mapping[str, int]
+    warnings: tuple[result.ResultWarning, ...]
+
+    def covers(self, periods: calendar.Calendar, first_day: date) -> bool:
+        """Whether the data reach from the beginning of a period to its end."""
+        if self.covered_to is None or (self.start is not None and periods.instant(first_day) < self.start):
+            return False
+        return periods.instant(periods.step(first_day, 1)) <= self.covered_to
+
+    def totals(self) -> "Totals":
+        """Sum once more over all rows, with no grouping, to check a report against."""
+        sale = self.table.is_sale
+        row = (
+            self.table.aggregate(
+                gross=self.table.value.sum(where=sale),
+                refunded=self.table.value.sum(where=~sale),
+                unattributed=self.table.value.sum(where=self.table.customer_id.isnull()),
+            )
+            .to_pyarrow()
+            .to_pylist()[0]
+        )
+        zero = Decimal(0)
+        return Totals(row["gross"] or zero, -(row["refunded"] or zero), row["unattributed"] or zero)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Money of a question as a whole."""
+
+    gross: Decimal
+    refunds: Decimal
+    unattributed: Decimal
+
+    @property
+    def net(self) -> Decimal:
+        return self.gross - self.refunds
+
+
+def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, split_orders: bool = False) -> Facts:
+    """Return the facts of a question.
+
+    `split_orders` makes an order with lines in several segments count in each of them; otherwise the order has the
+    least of its lines' values, so that it stays one order.
+
+    Raises:
+        errors.Refusal: a dataset or column is not there, or a filter value does not suit its column.
+    """
+    source = sources.choose(tables, params)
+    rows = source.table.mutate(is_sale=(source.table.kind != "refund").fill_null(True))
+    # A refund that moves to its order's date is bounded by that date, so only what was known by `as_of` counts here.
+    moves = params.refunds is parameters.Refunds.ON_ORDER_DATE
+    bounds = _Bounds.of(params)
+    tests = _Tests.of(rows, source, params, bounds.known() if moves else bounds)
+    profile = _profile(rows, tests, params)
+    conversion = money.convert(
+        rows.filter(tests.used),
+        tables.get("fx_rates"),
+        wanted=params.currency,
+        present=profile.currencies,
+        zone=params.timezone,
+    )
+    orders = _as_orders(conversion.table, source, params, split_orders=split_orders)
+    warnings = conversion.warnings
+    if moves:
+        redated = refunds.date_by_order(orders)
+        orders, warnings = bounds.keep(redated.table), (*warnings, *redated.warnings)
+    segments = tuple(sources.segment_column(i) for i in range(len(params.segment_by)))
+    covered_to, as_of = _horizon(profile.last, params)
+    return Facts(
+        table=orders.select("order_id", "customer_id", "ordered_at", "is_sale", *segments, value=_signed(orders)),
+        segments=segments,
+        currency=conversion.currency,
+        zone=params.timezone,
+        start=bounds.start,
+        as_of=as_of,
+        covered_to=covered_to,
+        rows_read={source.dataset: profile.total},
+        dropped=_dropped(profile, params, conversion.unconverted),
+        warnings=warnings,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """The half-open stretch of time a question is about."""
+
+    start: datetime | None
+    ends: tuple[datetime, ...]
+    as_of: datetime | None
+
+    @classmethod
+    def of(cls, params: parameters.ReportParams) -> "_Bounds":
+        end, as_of = params.instant_of(params.end), params.instant_of(params.as_of)
+        return cls(params.instant_of(params.start), tuple(at for at in (end, as_of) if at is not None), as_of)
+
+    def known(self) -> "_Bounds":
+        return _Bounds(None, () if self.as_of is None else (self.as_of,), self.as_of)
+
+    def tests(self, rows: ir.Table) -> list[ir.BooleanValue]:
+        lower = [] if self.start is None else [rows.ordered_at >= instant(self.start)]
+        return [*lower, *([rows.ordered_at < instant(min(self.ends))] if self.ends else [])]
+
+    def keep(self, rows: ir.Table) -> ir.Table:
+        tests = self.tests(rows)
+        return rows.filter(*tests) if tests else rows
+
+
+def instant(at: datetime) -> ir.TimestampScalar:
+    return ibis.literal(at, type="timestamp('UTC', 6)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tests:
+    """Conditions on rows, each including those before it."""
+
+    whole: ir.BooleanValue
+    bounded: ir.BooleanValue
+    kept: ir.BooleanValue
+    used: ir.BooleanValue
+
+    @classmethod
+    def of(cls, rows: ir.Table, source: sources.Source, params: parameters.ReportParams, bounds: _Bounds) -> "_Tests":
+        whole = rows.ordered_at.notnull() & rows.amount.notnull()
+        bounded = reduce(and_, bounds.tests(rows), whole)
+        named = {name: rows[sources.filter_column(name)] for part in source.row_filters for name in part.columns()}
+        wanted = [filters.condition(part, named, zone=params.timezone) for part in source.row_filters]
+        kept = reduce(and_, wanted, bounded)
+        used = kept & rows.is_sale if params.refunds is parameters.Refunds.EXCLUDE else kept
+        return cls(whole, bounded, kept, used)
+
+
+@dataclass(frozen=True, slots=True)
+class _Profile:
+    total: int
+    whole: int
+    bounded: int
+    kept: int
+    used: int
+    last: datetime | None
+    currencies: tuple[str, str] | None
+
+
+def _profile(rows: ir.Table, tests: _Tests, params: parameters.ReportParams) -> _Profile:
+    """Count what is left out and why, and find the last moment and the currencies, in one scan."""
+    currency = rows.currency.fill_null(params.currency)
+    measures: dict[str, Any] = {
+        "total": rows.count(),
+        "whole": tests.whole.sum(),
+        "bounded": tests.bounded.sum(),
+        "kept": tests.kept.sum(),
+        "used": tests.used.sum(),
+        "last": rows.ordered_at.max(),
+        "low": currency.min(where=tests.used),
+        "high": currency.max(where=tests.used),
+    }
+    row = rows.aggregate(**measures).to_pyarrow().to_pylist()[0]
+    last = row["last"]
+    return _Profile(
+        total=row["total"],
+        whole=row["whole"] or 0,
+        bounded=row["bounded"] or 0,
+        kept=row["kept"] or 0,
+        used=row["used"] or 0,
+        last=None if last is None else last.astimezone(UTC),
+        currencies=None if row["low"] is None else (row["low"], row["high"]),
+    )
+
+
+def _dropped(profile: _Profile, params: parameters.ReportParams, unconverted: int) -> dict[str, int]:
+    counts = {
+        "no_date_or_amount": profile.total - profile.whole,
+        "outside_dates": profile.whole - profile.bounded,
+        "filtered": profile.bounded - profile.kept,
+        "refunds": profile.kept - profile.used if params.refunds is parameters.Refunds.EXCLUDE else 0,
+        "unconverted": unconverted,
+    }
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def _horizon(last: datetime | None, params: parameters.ReportParams) -> tuple[datetime | None, datetime | None]:
+    """Return until when the data are known, and `as_of`."""
+    given, end = params.instant_of(params.as_of), params.instant_of(params.end)
+    reach = None if last is None else calendar.Calendar(params.timezone).day_end(last)
+    bounds = [at for at in (reach, given, end) if at is not None]
+    covered_to = None if reach is None else min(bounds)
+    return covered_to, given or covered_to or end
+
+
+def _as_orders(
+    rows: ir.Table, source: sources.Source, params: parameters.ReportParams, *, split_orders: bool
+) -> ir.Table:
+    """Sum lines per order and kind where the rows are lines; apply the filters that are about whole orders."""
+    if not source.derived:
+        return rows
+    segments = [sources.segment_column(i) for i in range(len(params.segment_by))]
+    keys = ["order_id", "is_sale", *(segments if split_orders else [])]
+    rest = [name for name in rows.columns if name not in {*keys, "amount", "ordered_at", "kind"}]
+    orders = rows.group_by(keys).aggregate(
+        amount=rows.amount.sum(),
+        ordered_at=rows.ordered_at.min(),
+        **{name: rows[name].min() for name in rest},
+    )
+    for part in source.order_filters:
+        named = {
+            name: orders.amount if name == "amount" else orders[sources.filter_column(name)] for name in part.columns()
+        }
+        orders = orders.filter(filters.condition(part, named, zone=params.timezone))
+    return orders
+
+
+def _signed(orders: ir.Table) -> ir.Value:
+    """Return what an order adds to net revenue: a refund takes its amount away, whichever sign the export gave it."""
+    return ibis.ifelse(orders.is_sale, orders.amount, -orders.amount.abs())
