@@ -4,7 +4,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
 
 from models import session
 
@@ -28,6 +30,12 @@ def upgrade() -> None:
         alembic = config()
         alembic.attributes["connection"] = connection
         command.upgrade(alembic, "head")
+
+
+def versions(connection: Connection) -> tuple[str | None, str | None]:
+    """Return the schema version the database is at, and the newest there is."""
+    at = MigrationContext.configure(connection).get_current_revision()
+    return at, ScriptDirectory.from_config(config()).get_current_head()
 
 
 if __name__ == "__main__":

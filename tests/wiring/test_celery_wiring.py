@@ -33,7 +33,9 @@ def own_tasks(loaded_app: Celery) -> dict[str, Task]:
 
 
 def test_every_key_is_a_setting_of_celery() -> None:
-    known = set(defaults.flatten(defaults.NAMESPACES)) if not hasattr(defaults, "SETTING_KEYS") else defaults.SETTING_KEYS
+    known = (
+        set(defaults.flatten(defaults.NAMESPACES)) if not hasattr(defaults, "SETTING_KEYS") else defaults.SETTING_KEYS
+    )
     keys = {name for name in vars(celeryconfig) if not name.startswith("_") and name.islower()}
     modules = {"settings", "timedelta"}
     assert keys - modules - set(known) == set()

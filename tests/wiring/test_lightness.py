@@ -8,7 +8,9 @@ import pytest
 HEAVY = {"pandas", "duckdb", "ibis", "scipy", "pyarrow", "deltalake", "altair", "numpy"}
 
 
-@pytest.mark.parametrize("module", ["web.app", "tasks.reports", "tasks.imports", "models.tables", "analytics.catalogue.registry"])
+@pytest.mark.parametrize(
+    "module", ["web.app", "tasks.reports", "tasks.imports", "models.tables", "analytics.catalogue.registry"]
+)
 def test_importing_it_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(','.join(sorted(set(sys.modules) & {HEAVY!r})))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

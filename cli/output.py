@@ -1,0 +1,91 @@
+"""How commands answer: tables and progress bars on a terminal, plain lines when piped, JSON when asked."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cli import invocation
+
+SHOWN_ROWS = 20
+
+
+class Reporter(Protocol):
+    """Says how far something has come; `total` is None where nobody knows."""
+
+    def __call__(self, phase: str, done: float | None, total: float | None) -> None: ...
+
+
+def emit_json(data: Any) -> None:
+    click.echo(json.dumps(data, default=str, ensure_ascii=False))
+
+
+def say(line: str) -> None:
+    """Tell a person something; programs that asked for JSON are not told."""
+    if not invocation.current().as_json:
+        click.echo(line)
+
+
+def rows(
+    names: Sequence[str], cells: Sequence[Sequence[Any]], *, title: str = "", numeric: frozenset[str] = frozenset()
+) -> None:
+    """Show rows: a table on a terminal, tab-separated lines with a header when piped, a list of objects with `--json`."""
+    if invocation.current().as_json:
+        emit_json([dict(zip(names, row, strict=True)) for row in cells])
+    elif not sys.stdout.isatty():
+        click.echo("\t".join(names))
+        for row in cells:
+            click.echo("\t".join(_plain(cell) for cell in row))
+    else:
+        table(names, cells, title=title, numeric=numeric)
+
+
+def table(
+    names: Sequence[str], cells: Sequence[Sequence[Any]], *, title: str = "", numeric: frozenset[str] = frozenset()
+) -> None:
+    """Draw a table, on a terminal or not."""
+    drawn = Table(title=title or None, title_justify="left", header_style="bold")
+    for name in names:
+        drawn.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    for row in cells:
+        drawn.add_row(*(_plain(cell) for cell in row))
+    Console().print(drawn)
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Reporter]:
+    """Show a progress bar on a terminal; elsewhere nothing, so that a log is not filled with it."""
+    if invocation.current().as_json or not sys.stderr.isatty():
+        yield lambda _phase, _done, _total: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[phase]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        bar = bars.add_task(description, total=None, phase="")
+
+        def report(phase: str, done: float | None, total: float | None) -> None:
+            bars.update(bar, phase=phase, completed=done or 0, total=total)
+
+        yield report
+
+
+def _plain(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:.6g}"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return str(cell)
