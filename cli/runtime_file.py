@@ -21,6 +21,8 @@ class Runtime(pydantic.BaseModel):
     started_at: dt.datetime
     web_url: str
     flower_url: str
+    complete: bool = False
+    """Whether all processes have been started; before that the servers start and the database is migrated."""
     processes: dict[str, int] = {}
     """Pid of each child that runs at this moment, by its name in the Procfile (and `postgres`, `redis`)."""
 

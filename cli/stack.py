@@ -185,7 +185,7 @@ class Stack:
 
     def _answers(self, running: Runtime) -> bool:
         if self.ready_path is None:
-            return bool(running.processes)
+            return running.complete
         try:
             readiness.wait_until_ready(running.web_url + self.ready_path, deadline=time.monotonic() + 1.0)
         except readiness.NotReadyError:

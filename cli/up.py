@@ -206,7 +206,7 @@ class _Run:
             grace_seconds=self._options.grace_seconds,
         )
         stages = stack_plan.stages(plan, say=self._say)
-        return Supervisor(stages, output=self._output, on_change=self._record, on_tick=self._greet_when_ready).run()
+        return Supervisor(stages, output=self._output, on_change=self._record, on_tick=self._all_run).run()
 
     def _addresses(self) -> Mapping[str, str]:
         chosen = {"HOST": self._host, "PORT": str(self._port), "FLOWER_PORT": str(self._flower_port)}
@@ -227,6 +227,12 @@ class _Run:
             kept = flower_access.path(self._settings.home)
             user = self._settings.flower_user
             self._say(f"Flower's user is {user!r}, its password {password!r}: shown this once, kept in {kept}")
+
+    def _all_run(self) -> None:
+        if not self._runtime.complete:
+            self._runtime = self._runtime.model_copy(update={"complete": True})
+            runtime_file.write(self._settings.home, self._runtime)
+        self._greet_when_ready()
 
     def _greet_when_ready(self) -> None:
         if self._probe is None or not self._probe.is_ready():
