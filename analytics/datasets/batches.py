@@ -1,0 +1,56 @@
+"""The one shape in which every format of file is read: batches of text columns with the lines they stand on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+LINE = "_line"
+# Rows that were not taken: where they stand, what is wrong with which value, and the row itself to be mended.
+REJECTS = pa.schema(
+    [
+        ("line", pa.int64()),
+        ("column", pa.string()),
+        ("code", pa.string()),
+        ("value", pa.string()),
+        ("row", pa.string()),
+    ]
+)
+
+
+def text_column(position: int) -> str:
+    """Name of a file's column in staged data, by its position from 0."""
+    return f"c{position}"
+
+
+@dataclass(frozen=True, slots=True)
+class TextBatch:
+    """Rows as they were written.
+
+    Attributes:
+        rows: `_line` (the physical line, from 1) and then one text column for each header, `c0`, `c1`, …; a null word is null.
+        rejects: rows whose shape is wrong, in the columns of `REJECTS`.
+        blank: lines without any value, which are no rows.
+    """
+
+    rows: pa.Table
+    rejects: pa.Table
+    blank: int
+
+
+class TextReader(Protocol):
+    """A file being read.
+
+    Attributes:
+        headers: what the file calls its columns.
+        facts: what was found out about the file, for people: its encoding, its delimiter.
+    """
+
+    @property
+    def headers(self) -> tuple[str, ...]: ...
+
+    @property
+    def facts(self) -> Mapping[str, str]: ...
+
+    def read(self) -> Iterator[TextBatch]: ...

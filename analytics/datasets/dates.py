@@ -1,0 +1,188 @@
+"""SQL for dates and times: ISO first, otherwise the one format that fits a column's values, found over all of them."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from analytics import errors
+from analytics.datasets import probe, wording
+
+ISO_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+ISO_NAIVE = ISO_DATE + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?"
+ISO_ZONED = ISO_NAIVE + r" ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
+PREPONDERANCE = 10
+FIRST_YEAR = 1000
+
+TIMES = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
+JOINS = (" ", "T", ", ")
+NAMED = (
+    *(f"%d{sign}{month}{sign}{year}" for sign in " -/." for month in ("%b", "%B") for year in ("%Y", "%y")),
+    *(f"{month} %d{sign}%Y" for month in ("%b", "%B") for sign in (", ", " ")),
+    *(f"%a{comma} %d %b %Y" for comma in (",", "")),
+    *(f"%A{comma} %d %B %Y" for comma in (",", "")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DatePlan:
+    """How a column's dates are read.
+
+    Attributes:
+        formats: strptime patterns with the same date and different or no times; empty: ISO.
+        naive: whether there may be values without a zone; `zoned`: whether there may be some with one.
+        epoch: units in a second, where the column counts from 1970.
+    """
+
+    formats: tuple[str, ...] = ()
+    naive: bool = True
+    zoned: bool = False
+    epoch: int | None = None
+
+    @property
+    def description(self) -> str:
+        if self.epoch:
+            return "seconds since 1970" if self.epoch == 1 else "milliseconds since 1970"
+        return self.formats[0] if self.formats else "ISO 8601"
+
+
+def find_plan(column: probe.Probe, *, declared: str | None) -> DatePlan:
+    """The format of a column that is not ISO as a whole.
+
+    Raises:
+        errors.Refusal: `ambiguous-date-order` where day and month could be either way round.
+    """
+    if declared and declared not in ("DMY", "MDY"):
+        return DatePlan(formats=(declared,))
+    signatures = _signatures(column)
+    if signatures == {"9"} and (epoch := _epoch(column)) is not None:
+        return epoch
+    families = _families(signatures)
+    if declared:
+        families = {date: formats for date, formats in families.items() if _order(date) in (declared, None)}
+    fits = {date: _count(column, formats) for date, formats in families.items()}
+    best = max(fits, key=lambda date: (fits[date], _order(date) == "DMY"), default="")
+    if not best or _count_iso(column) >= fits[best]:
+        return DatePlan(zoned=True)
+    twin = _twin(best)
+    if twin in families:
+        best = _decide_order(column, (best, twin), families)
+    return DatePlan(formats=families[best])
+
+
+def timestamp_sql(value: str, plan: DatePlan, zone: str) -> str:
+    """UTC; null where the value is no time. A time that the clocks skipped is an hour later, one they repeated is the second."""
+    if plan.epoch:
+        return f"CASE WHEN {_is_epoch(value)} THEN make_timestamptz(TRY_CAST({value} AS BIGINT) * {1_000_000 // plan.epoch}) END"
+    if plan.formats:
+        return _in_zone(_strptime(value, plan.formats), zone)
+    naive = _in_zone(f"TRY_CAST({value} AS TIMESTAMP)", zone)
+    if not plan.zoned:
+        return naive
+    zoned = f"TRY_CAST(regexp_replace(regexp_replace({value}, ' ?(z|UTC)$', 'Z'), ' ([+-])', '\\1') AS TIMESTAMPTZ)"
+    local = f"CASE WHEN regexp_full_match({value}, '{ISO_DATE}|{ISO_NAIVE}') THEN {naive} END" if plan.naive else "NULL"
+    return f"CASE WHEN regexp_full_match({value}, '{ISO_ZONED}') THEN {zoned} ELSE {local} END"
+
+
+def date_sql(value: str, plan: DatePlan, zone: str) -> str:
+    """The calendar day; a time with a zone falls on the day it has in the import's zone."""
+    if plan.epoch or plan.zoned:
+        return f"CAST(timezone({wording.quote_text(zone)}, {timestamp_sql(value, plan, zone)}) AS DATE)"
+    if plan.formats:
+        return f"CAST({_strptime(value, plan.formats)} AS DATE)"
+    return f"CAST(TRY_CAST({value} AS TIMESTAMP) AS DATE)"
+
+
+def _in_zone(naive: str, zone: str) -> str:
+    return f"timezone({wording.quote_text(zone)}, {naive})"
+
+
+def _strptime(value: str, formats: Sequence[str]) -> str:
+    patterns = ", ".join(wording.quote_text(pattern) for pattern in formats)
+    parsed = f"try_strptime({value}, [{patterns}])"
+    # Two digits fit the pattern of four, as a year of antiquity.
+    return f"CASE WHEN year({parsed}) >= {FIRST_YEAR} THEN {parsed} END"
+
+
+def _signatures(column: probe.Probe) -> set[str]:
+    """The shapes of a column's values: `9/9/9 9:9` for `31/12/2011 08:26`."""
+    shape = "regexp_replace(regexp_replace(v, '[0-9]+', '9', 'g'), '\\p{L}+', 'a', 'g')"
+    rows = column.rows(f"{shape} AS s", "WHERE v IS NOT NULL GROUP BY s ORDER BY count(*) DESC, s LIMIT 100")
+    return {row[0] for row in rows}
+
+
+def _families(signatures: set[str]) -> dict[str, tuple[str, ...]]:
+    """Patterns whose shape occurs, by the pattern of their date."""
+    found: dict[str, tuple[str, ...]] = {}
+    for date in (*_numeric_dates(), *NAMED):
+        formats = dict.fromkeys(
+            f"{date}{join}{time}" if time else date for time, join in itertools.product(TIMES, JOINS)
+        )
+        if fitting := tuple(pattern for pattern in formats if _shape_of(pattern) in signatures):
+            found[date] = fitting
+    if "9" in signatures:
+        found["%Y%m%d"] = ("%Y%m%d",)
+    return found
+
+
+def _numeric_dates() -> list[str]:
+    orders = (("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%Y", "%m", "%d"))
+    return [sign.join(order) for sign in "/.- " for order in orders]
+
+
+def _shape_of(pattern: str) -> str:
+    return re.sub("%[abBAp]", "a", re.sub("%[dmYyHIMSf]", "9", pattern))
+
+
+def _order(date: str) -> str | None:
+    """Which way round day and month are, where it could be the other."""
+    if date.startswith("%d") and "%m" in date:
+        return "DMY"
+    return "MDY" if date.startswith("%m") else None
+
+
+def _twin(date: str) -> str | None:
+    return date.translate(str.maketrans("dm", "md")) if _order(date) else None
+
+
+def _count(column: probe.Probe, formats: Sequence[str]) -> int:
+    return int(column.ask(f"count({_strptime('v', formats)})")[0])
+
+
+def _count_iso(column: probe.Probe) -> int:
+    shapes = f"{ISO_DATE}|{ISO_NAIVE}|{ISO_ZONED}"
+    return int(column.ask(f"count(*) FILTER (WHERE regexp_full_match(v, '{shapes}'))")[0])
+
+
+def _decide_order(column: probe.Probe, dates: tuple[str, str], families: Mapping[str, Sequence[str]]) -> str:
+    first, second = (_strptime("v", families[date]) for date in dates)
+    only_first, only_second, differing, example = column.ask(
+        f"count(*) FILTER (WHERE {first} IS NOT NULL AND {second} IS NULL), "
+        f"count(*) FILTER (WHERE {second} IS NOT NULL AND {first} IS NULL), "
+        f"count(*) FILTER (WHERE {first} <> {second}), min(v) FILTER (WHERE {first} <> {second})"
+    )
+    if not differing or (only_first and only_first >= PREPONDERANCE * only_second):
+        return dates[0]
+    if only_second and only_second >= PREPONDERANCE * only_first:
+        return dates[1]
+    raise errors.Refusal(
+        "ambiguous-date-order",
+        f"In the column {column.header!r} day and month could be either way round, as in {example!r}. Say which with "
+        "`date_format`: DMY or MDY.",
+        {"header": column.header, "example": example, "formats": sorted(dates), "values": differing},
+    )
+
+
+def _is_epoch(value: str) -> str:
+    return f"regexp_full_match({value}, '-?[0-9]{{1,15}}')"
+
+
+def _epoch(column: probe.Probe) -> DatePlan | None:
+    """Seconds (ten digits, from 2001 on) or milliseconds (thirteen) since 1970, where all values are that."""
+    total, seconds, milliseconds = column.ask(
+        "count(v), count(*) FILTER (WHERE regexp_full_match(v, '[0-9]{10}')), "
+        "count(*) FILTER (WHERE regexp_full_match(v, '[0-9]{13}'))"
+    )
+    if not total or total not in (seconds, milliseconds):
+        return None
+    return DatePlan(epoch=1 if seconds else 1000)

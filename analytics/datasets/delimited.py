@@ -1,0 +1,276 @@
+"""CSV and its relatives: finds the delimiter, parses blocks with Arrow, and knows on which line each row stands."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from analytics import errors
+from analytics.datasets import batches, source
+
+DELIMITERS = (",", ";", "\t", "|")
+HEAD_BYTES = 256 * 1024
+MAX_COLUMNS = 2000
+# A quote that is opened and never closed would otherwise gather the rest of the file.
+LONGEST_RECORD = 32 * 1024**2
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(slots=True)
+class _Misfits:
+    """Rows of a block that Arrow found to have the wrong number of columns, sorted out."""
+
+    rejects: list[dict[str, object]] = field(default_factory=list)
+    mended: list[tuple[int, list[str]]] = field(default_factory=list)
+    blank: int = 0
+
+
+class DelimitedReader:
+    """Reads one file once; opening it reads the header."""
+
+    def __init__(self, text: source.TextSource, *, delimiter: str | None, null_words: Sequence[str]) -> None:
+        self._text = text
+        self._blocks = text.blocks()
+        self._null_words = frozenset(null_words)
+        first = next(self._blocks)
+        head = first.data[:HEAD_BYTES].decode("utf-8", "ignore")
+        if not head.strip():
+            raise errors.Refusal("empty-file", "The file has only blank lines.")
+        _refuse_control_characters(head)
+        self._delimiter = delimiter or find_delimiter(head)
+        self._headers, lines = _read_header(head, self._delimiter)
+        offset = _offset_of_line(first.data, lines)
+        self._first = source.Block(first.data[offset:], first.damaged)
+        self._first_line = lines + 1
+        self._names = [batches.text_column(position) for position in range(len(self._headers))]
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        return self._headers
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        found = {"encoding": self._text.encoding, "delimiter": self._delimiter}
+        return found | ({"compression": self._text.compression} if self._text.compression else {})
+
+    def read(self) -> Iterator[batches.TextBatch]:
+        line = self._first_line
+        for block in self._records():
+            yield self._parse(block, line)
+            line += block.data.count(b"\n")
+
+    def _records(self) -> Iterator[source.Block]:
+        """Blocks cut where a record ends: after a newline that has an even number of quotes before it."""
+        held = self._first
+        for block in self._blocks:
+            cut = _last_record_end(held.data)
+            if not cut and len(held.data) > LONGEST_RECORD:
+                cut = len(held.data)
+            if cut:
+                yield source.Block(held.data[:cut], held.damaged)
+            held = source.Block(held.data[cut:] + block.data, held.damaged or block.damaged)
+        if held.data:
+            yield held
+
+    def _parse(self, block: source.Block, first_line: int) -> batches.TextBatch:
+        invalid: list[pa_csv.InvalidRow] = []
+
+        def keep(row: pa_csv.InvalidRow) -> str:
+            invalid.append(row)
+            return "skip"
+
+        table = pa_csv.read_csv(
+            pa.py_buffer(block.data),
+            # Only one thread numbers the rows that do not fit; the other threads are busy with other blocks.
+            read_options=pa_csv.ReadOptions(
+                column_names=self._names, use_threads=False, block_size=len(block.data) + 1
+            ),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=self._delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=keep,
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(self._names, pa.string()),
+                null_values=sorted(self._null_words),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                check_utf8=False,
+            ),
+        )
+        valid_lines, invalid_lines = _lines(table, invalid, block.data, first_line)
+        misfits = self._sort_out(invalid, invalid_lines)
+        rows = table.add_column(0, batches.LINE, pa.array(valid_lines))
+        if misfits.mended:
+            rows = pa.concat_tables([rows, self._mended_table(misfits.mended)])
+        rows, blank = _without_blank(rows)
+        if block.damaged:
+            rows = self._without_damaged(rows, misfits)
+        rejects = pa.Table.from_pylist(misfits.rejects, schema=batches.REJECTS)
+        return batches.TextBatch(rows, rejects, blank + misfits.blank)
+
+    def _sort_out(self, invalid: Sequence[pa_csv.InvalidRow], lines: np.ndarray) -> _Misfits:
+        misfits = _Misfits()
+        for row, line in zip(invalid, lines.tolist(), strict=True):
+            if not row.text.strip():
+                misfits.blank += 1
+            elif (values := self._mend(row.text)) is not None:
+                misfits.mended.append((line, values))
+            else:
+                misfits.rejects.append(
+                    {
+                        "line": line,
+                        "column": None,
+                        "code": "wrong-column-count",
+                        "value": f"{row.actual_columns} instead of {row.expected_columns}",
+                        "row": row.text,
+                    }
+                )
+        return misfits
+
+    def _mend(self, text: str) -> list[str] | None:
+        """The values of a row that was quoted as a whole, or that has empty values too many at its end."""
+        values = _read_record(text, self._delimiter)
+        if len(values) == 1 and len(self._headers) > 1:
+            values = _read_record(values[0], self._delimiter)
+        while len(values) > len(self._headers) and not values[-1].strip():
+            values.pop()
+        return values if len(values) == len(self._headers) else None
+
+    def _mended_table(self, mended: Sequence[tuple[int, list[str]]]) -> pa.Table:
+        columns = {batches.LINE: pa.array([line for line, _ in mended], pa.int64())}
+        for position, name in enumerate(self._names):
+            values = (values[position] for _, values in mended)
+            columns[name] = pa.array([None if value in self._null_words else value for value in values], pa.string())
+        return pa.table(columns)
+
+    def _without_damaged(self, rows: pa.Table, misfits: _Misfits) -> pa.Table:
+        hit = pa.array(np.zeros(rows.num_rows, dtype=bool))
+        for position, name in enumerate(self._names):
+            found = pc.fill_null(pc.match_substring(rows[name], REPLACEMENT), fill_value=False)
+            fresh = pc.and_not(found, hit)
+            for row in rows.filter(fresh).to_pylist():
+                line = row.pop(batches.LINE)
+                misfits.rejects.append(
+                    {
+                        "line": line,
+                        "column": self._headers[position],
+                        "code": "bad-encoding",
+                        "value": row[name],
+                        "row": _write_record(row.values(), self._delimiter),
+                    }
+                )
+            hit = pc.or_(hit, found)
+        return rows.filter(pc.invert(hit))
+
+
+def find_delimiter(head: str) -> str:
+    """The delimiter under which the most of the first lines have as many fields as the header, and more than one."""
+    best = (0.0, 0, ",")
+    for delimiter in DELIMITERS:
+        records = list(_records_of(head, delimiter))
+        fields = len(records[0]) if records else 0
+        if fields < 2:
+            continue
+        share = sum(len(record) == fields for record in records) / len(records)
+        # A comma that happens to stand once in each line loses against a delimiter that makes more columns of them.
+        if (round(share, 1), fields) > best[:2]:
+            best = (round(share, 1), fields, delimiter)
+    return best[2]
+
+
+def _records_of(head: str, delimiter: str) -> Iterator[list[str]]:
+    lines = head.split("\n")[:1000]
+    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)
+    try:
+        for record in reader:
+            if record:
+                yield record
+    except csv.Error:
+        # Arrow judges the rows; here they only vote.
+        return
+
+
+def _refuse_control_characters(head: str) -> None:
+    if "\0" in head or sum(character < " " and character not in "\t\r\n\f" for character in head) > len(head) / 100:
+        raise errors.Refusal("not-csv", "The file is not text: it is full of control characters. Send CSV in UTF-8.")
+
+
+def _read_header(head: str, delimiter: str) -> tuple[tuple[str, ...], int]:
+    """The headers and the number of lines until they end."""
+    reader = csv.reader((line + "\n" for line in head.split("\n")), delimiter=delimiter)
+    try:
+        record = next(record for record in reader if any(value.strip() for value in record))
+    except (csv.Error, StopIteration) as error:
+        raise errors.Refusal("not-csv", "The first line of the file cannot be read as CSV headers.") from error
+    if len(record) == 1 and delimiter in record[0]:
+        record = _read_record(record[0], delimiter)
+    if len(record) > MAX_COLUMNS:
+        raise errors.Refusal("not-csv", f"The file has {len(record)} columns; at most {MAX_COLUMNS} are read.")
+    return tuple(value.strip() for value in record), reader.line_num
+
+
+def _offset_of_line(data: bytes, lines: int) -> int:
+    offset = 0
+    for _ in range(lines):
+        end = data.find(b"\n", offset)
+        if end < 0:
+            return len(data)
+        offset = end + 1
+    return offset
+
+
+def _last_record_end(data: bytes) -> int:
+    end = data.rfind(b"\n") + 1
+    odd = data.count(b'"', 0, end) % 2 == 1
+    while end and odd:
+        previous = data.rfind(b"\n", 0, end - 1) + 1
+        odd ^= data.count(b'"', previous, end) % 2 == 1
+        end = previous
+    return end
+
+
+def _lines(
+    table: pa.Table, invalid: Sequence[pa_csv.InvalidRow], data: bytes, first_line: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The lines that valid and invalid rows begin on."""
+    total = table.num_rows + len(invalid)
+    is_valid = np.ones(total, dtype=bool)
+    is_valid[[row.number - 1 for row in invalid]] = False
+    lines = first_line + np.arange(total, dtype=np.int64)
+    if data.count(b"\n") + (not data.endswith(b"\n")) != total:
+        inside = np.zeros(total, dtype=np.int64)
+        inside[is_valid] = sum(pc.fill_null(pc.count_substring(column, "\n"), 0).to_numpy() for column in table.columns)
+        inside[~is_valid] = [row.text.count("\n") for row in invalid]
+        lines[1:] += np.cumsum(inside)[:-1]
+    return lines[is_valid], lines[~is_valid]
+
+
+def _without_blank(rows: pa.Table) -> tuple[pa.Table, int]:
+    blank: pa.ChunkedArray | None = None
+    for column in rows.columns[1:]:
+        if column.null_count == 0:
+            return rows, 0
+        is_null = pc.is_null(column)
+        blank = is_null if blank is None else pc.and_(blank, is_null)
+    kept = rows.filter(pc.invert(blank))
+    return kept, rows.num_rows - kept.num_rows
+
+
+def _read_record(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _write_record(values: Iterable[object], delimiter: str) -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator="").writerow(values)
+    return out.getvalue()

@@ -1,0 +1,341 @@
+"""An import in two steps: `stage` reads a file as it is, `plan_change` makes of it the files of the table's next version.
+
+Neither writes into the lake, so both may be repeated; a plan made against an older version is simply made again.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent import futures
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analytics import errors, result
+from analytics.datasets import (
+    batches,
+    cleaning,
+    dates,
+    headers,
+    merging,
+    numbers,
+    options,
+    profiling,
+    reading,
+    rejecting,
+    schemas,
+    source,
+    wording,
+)
+
+STAGE_MEMORY = "1GB"
+STAGE_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentTable:
+    """The table that rows are merged into.
+
+    Attributes:
+        files: paths or addresses of the Parquet files of its latest version.
+        schema: its columns.
+    """
+
+    files: tuple[str, ...]
+    schema: pa.Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A file as it was read: every cell text, and what was found out about it.
+
+    Attributes:
+        rows: Parquet file of the rows, with the line each stands on.
+        misshapen: Parquet file of the rows that have no shape, as rejects.
+        rows_read: rows of the file, `misshapen_count` among them; blank lines are none.
+        types: the columns and types that a table made of this file alone gets.
+        mapping: canonical column to header.
+        facts: encoding, delimiter, compression, decimal sign and date formats, for people.
+    """
+
+    rows: Path
+    misshapen: Path
+    rows_read: int
+    misshapen_count: int
+    reading: cleaning.Reading
+    types: Mapping[str, profiling.ColumnType]
+    facts: Mapping[str, str]
+    warnings: tuple[result.ResultWarning, ...]
+
+    @property
+    def mapping(self) -> Mapping[str, str]:
+        return self.reading.mapping.canonical
+
+    @property
+    def options(self) -> options.ImportOptions:
+        return self.reading.options
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the rows: `read = inserted + updated + unchanged + rejected`."""
+
+    read: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: int
+
+    def as_dict(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in ("read", "inserted", "updated", "unchanged", "rejected")}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A table's next version.
+
+    Attributes:
+        added: Parquet files that join the table; `removed`: files of the table that leave it.
+        schema: all columns of the table from then on, in order.
+        rejects: Parquet file with the columns line, column, code, value, row; ordered by line.
+    """
+
+    added: tuple[Path, ...]
+    removed: tuple[str, ...]
+    schema: pa.Schema
+    types: Mapping[str, profiling.ColumnType]
+    counts: Counts
+    rejects: Path
+    rejects_by_code: Mapping[str, int]
+    mapping: Mapping[str, str]
+    warnings: tuple[result.ResultWarning, ...]
+
+
+class RowsLost(AssertionError):  # noqa: N818 - the name says what happened
+    """The rows that were read are not those that were written or rejected: a fault of the program, never of the data."""
+
+
+def stage(
+    path: Path,
+    *,
+    options: options.ImportOptions,
+    folder: Path,
+    progress: Callable[[int, int | None], None],
+    limits: source.Limits | None = None,
+) -> Staged:
+    """Read a file whole, in bounded memory, and find out how its columns are to be read.
+
+    `folder` is for what is staged and the caller deletes it; `progress` is told the bytes of the file read, of how many.
+
+    Raises:
+        errors.Refusal: the file is not one, lacks columns, or is ambiguous.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    reader = reading.open_reader(
+        path, format=options.format, null_values=options.null_values, progress=progress, limits=limits
+    )
+    schema = schemas.DATASETS[options.dataset]
+    mapping = headers.map_headers(reader.headers, schema, options.mapping)
+    rows, misshapen, blank = _write_text(reader, folder)
+    total, bad = (pq.read_metadata(file).num_rows for file in (rows, misshapen))
+    if total + bad == 0:
+        raise errors.Refusal("empty-file", "The file has headers but no rows.", {"headers": list(reader.headers)})
+    with _connect(folder, memory=STAGE_MEMORY, threads=STAGE_THREADS) as connection:
+        relation = _relation(rows)
+        _check_pattern(connection, options.refund_pattern)
+        found = _find_reading(connection, relation, options=options, mapping=mapping)
+    types = _table_types(found, None)
+    facts = {**reader.facts, "decimal": found.sign} | {
+        f"date_format.{name}": plan.description for name, plan in found.dates.items()
+    }
+    return Staged(rows, misshapen, total + bad, bad, found, types, facts, _warnings(blank))
+
+
+def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, memory: str, threads: int) -> Change:
+    """Clean the staged rows and merge them with the table as it is now; writes new files into `folder` only.
+
+    `folder` takes the new files and what does not fit into `memory`, DuckDB's limit such as `2GB`; it is emptied first.
+
+    Raises:
+        errors.Refusal: `too-many-rejects`.
+        RowsLost: rows read and rows accounted for differ.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    types = _table_types(staged.reading, current.schema if current else None)
+    clean = cleaning.build(staged.reading, types, _relation(staged.rows))
+    key_fault = cleaning.Fault(", ".join(staged.reading.schema.key), "'duplicate-key'", "NULL")
+    faults = (*clean.faults, key_fault)
+    files = current.files if current else ()
+    with _connect(folder, memory=memory, threads=threads) as connection:
+        connection.execute(f"CREATE TEMP TABLE clean AS {clean.query}")
+        merger = merging.Merger(connection, folder, staged.reading.schema.key, types, clean.present, files)
+        if staged.options.mode is options.ImportMode.APPEND:
+            merger.rejected_keys(len(faults))
+        rejects = rejecting.write(
+            connection,
+            _relation(staged.rows),
+            staged.misshapen,
+            faults=faults,
+            mapping=staged.reading.mapping,
+            folder=folder,
+        )
+        rejecting.refuse_too_many(rejects, read=staged.rows_read, share=staged.options.max_rejects)
+        merged = merger.merge(staged.options.mode)
+    counts = Counts(staged.rows_read, merged.inserted, merged.updated, merged.unchanged, rejects.count)
+    if counts.read != counts.inserted + counts.updated + counts.unchanged + counts.rejected:
+        raise RowsLost(f"rows do not add up: {counts.as_dict()}")
+    return Change(
+        added=merged.added,
+        removed=merged.removed,
+        schema=arrow_schema(types),
+        types=types,
+        counts=counts,
+        rejects=rejects.path,
+        rejects_by_code=rejects.by_code,
+        mapping=staged.mapping,
+        warnings=staged.warnings,
+    )
+
+
+def arrow_schema(types: Mapping[str, profiling.ColumnType]) -> pa.Schema:
+    return pa.schema([(name, _arrow_type(column)) for name, column in types.items()])
+
+
+def _arrow_type(column: profiling.ColumnType) -> pa.DataType:
+    kinds = schemas.ColumnKind
+    return {
+        kinds.TEXT: pa.string(),
+        kinds.INT: pa.int64(),
+        kinds.DECIMAL: pa.decimal128(column.precision, column.scale),
+        kinds.TIMESTAMP: pa.timestamp("us", "UTC"),
+        kinds.DATE: pa.date32(),
+        kinds.BOOL: pa.bool_(),
+    }[column.kind]
+
+
+def _column_type(arrow: pa.DataType) -> profiling.ColumnType:
+    kinds = schemas.ColumnKind
+    if pa.types.is_decimal(arrow):
+        return profiling.ColumnType(kinds.DECIMAL, arrow.precision, arrow.scale)
+    tests = (
+        (kinds.INT, pa.types.is_integer),
+        (kinds.TIMESTAMP, pa.types.is_timestamp),
+        (kinds.DATE, pa.types.is_date),
+        (kinds.BOOL, pa.types.is_boolean),
+    )
+    return profiling.ColumnType(next((kind for kind, test in tests if test(arrow)), kinds.TEXT))
+
+
+def _table_types(found: cleaning.Reading, current: pa.Schema | None) -> Mapping[str, profiling.ColumnType]:
+    """The canonical columns, then the further ones the table has, then the new ones; a type the table has stays."""
+    types = {
+        column.name: profiling.ColumnType(column.kind, column.precision, column.scale)
+        for column in found.schema.columns
+    }
+    for field in current or ():
+        types.setdefault(field.name, _column_type(field.type))
+    for profile in found.profiles:
+        types.setdefault(profile.name, profiling.guess_type(profile, found.sign))
+    return types
+
+
+def _write_text(reader: batches.TextReader, folder: Path) -> tuple[Path, Path, int]:
+    """The rows and the misshapen rows as Parquet; a second thread reads ahead while this one writes."""
+    rows, misshapen = folder / "text.parquet", folder / "misshapen.parquet"
+    columns = [(batches.text_column(position), pa.string()) for position in range(len(reader.headers))]
+    schema = pa.schema([(batches.LINE, pa.int64()), *columns])
+    blank = 0
+    with (
+        pq.ParquetWriter(rows, schema, compression="lz4", write_statistics=False) as good,
+        pq.ParquetWriter(misshapen, batches.REJECTS) as bad,
+    ):
+        for batch in _read_ahead(reader.read()):
+            good.write_table(batch.rows.cast(schema), row_group_size=128 * 1024)
+            bad.write_table(batch.rejects)
+            blank += batch.blank
+    return rows, misshapen, blank
+
+
+def _read_ahead(found: Iterator[batches.TextBatch]) -> Iterator[batches.TextBatch]:
+    with futures.ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
+        upcoming = pool.submit(next, found, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = pool.submit(next, found, None)
+            yield batch
+
+
+def _connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
+    spill = folder / "spill"
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": memory,
+            "threads": threads,
+            "temp_directory": str(spill),
+            # Rows carry their line, so their order in between is free and need not be kept in memory.
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+        },
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def _relation(path: Path) -> str:
+    return f"read_parquet({wording.quote_text(str(path))})"
+
+
+def _check_pattern(connection: duckdb.DuckDBPyConnection, pattern: str | None) -> None:
+    if pattern is None:
+        return
+    try:
+        connection.execute(f"SELECT regexp_matches('', {wording.quote_text(pattern)})")
+    except duckdb.InvalidInputException as error:
+        raise errors.Refusal(
+            "bad-refund-pattern",
+            f"refund_pattern {pattern!r} is not a regular expression of RE2: {error}",
+            {"refund_pattern": pattern},
+        ) from error
+
+
+def _find_reading(
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    *,
+    options: options.ImportOptions,
+    mapping: headers.HeaderMapping,
+) -> cleaning.Reading:
+    schema = schemas.DATASETS[options.dataset]
+    profiles = profiling.profile_columns(
+        connection, relation, mapping=mapping, schema=schema, null_values=options.null_values
+    )
+    numeric = [
+        (profile.probe(connection, relation), profile.numbers)
+        for profile in profiles
+        if _kind_of(schema, profile.name) in (schemas.ColumnKind.DECIMAL, schemas.ColumnKind.INT)
+    ]
+    sign = numbers.decide_sign(numeric, declared=options.decimal)
+    plans: dict[str, dates.DatePlan] = {}
+    for profile in profiles:
+        if _kind_of(schema, profile.name) not in (schemas.ColumnKind.TIMESTAMP, schemas.ColumnKind.DATE):
+            continue
+        plans[profile.name] = (
+            profile.iso_plan
+            if profile.is_iso
+            else dates.find_plan(profile.probe(connection, relation), declared=options.date_format)
+        )
+    return cleaning.Reading(schema, options, mapping, profiles, sign, plans)
+
+
+def _kind_of(schema: schemas.DatasetSchema, name: str) -> schemas.ColumnKind | None:
+    column = schema.column(name)
+    return column.kind if column else None
+
+
+def _warnings(blank: int) -> tuple[result.ResultWarning, ...]:
+    if not blank:
+        return ()
+    return (result.ResultWarning("blank-lines", f"{blank:,} lines without any value were passed over."),)

@@ -1,0 +1,198 @@
+"""How clean rows and a table's current rows become new files: deduplicated, compared, and only touched files rewritten."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from analytics.datasets import batches, cleaning, options, profiling, wording
+
+# Files of this size are small enough to rewrite when a few of their rows change, and large enough to scan well.
+FILE_BYTES = 128 * 1024**2
+# Above this many files each import gathers the small ones into one.
+MANY_FILES = 64
+SMALL_FILE_BYTES = 16 * 1024**2
+PARQUET = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What became of the good rows: the files written, those they replace, and how many rows did what."""
+
+    added: tuple[Path, ...]
+    removed: tuple[str, ...]
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merger:
+    """Works on the temporary table `clean` of `connection`.
+
+    Attributes:
+        present: columns that the file has or that were derived; an update leaves the others as they are.
+        files: the table's current files.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    folder: Path
+    key: tuple[str, ...]
+    types: Mapping[str, profiling.ColumnType]
+    present: frozenset[str]
+    files: tuple[str, ...]
+
+    def merge(self, mode: options.ImportMode) -> Merge:
+        """Write the files of the new version.
+
+        In mode append, `rejected_keys` has to have run before.
+        """
+        repeated = self._has_repeats()
+        self._rank(repeated=repeated)
+        against = mode is options.ImportMode.UPSERT and bool(self.files)
+        later_updated, later_same = self._later_rows() if repeated else (0, 0)
+        firsts = self._one("SELECT count(*) FROM ranked WHERE _nth = 1")
+        if not against:
+            winners = f"SELECT {self._names()} FROM ranked WHERE _last"  # noqa: S608 - names are quoted
+            added = self._write("winners", winners)
+            removed = self.files if mode is options.ImportMode.REPLACE else ()
+            return Merge(added, removed, firsts, later_updated, later_same)
+        self._open_current()
+        matched, differing = self._match("_nth = 1")
+        if repeated:
+            self._match("_last")
+        removed = self._touched()
+        added = (*self._rewrite(removed), *self._write("inserted", self._inserts()))
+        return Merge(added, removed, firsts - matched, differing + later_updated, matched - differing + later_same)
+
+    def rejected_keys(self, fault: int) -> None:
+        """Mark the rows whose key the table has, or a row before them in the file, with the fault."""
+        key = self._key()
+        self.connection.execute(
+            f"UPDATE clean SET {cleaning.BAD} = {fault} FROM (SELECT {batches.LINE} AS line, "  # noqa: S608 - names are quoted
+            f"row_number() OVER (PARTITION BY {key} ORDER BY {batches.LINE}) AS nth FROM clean WHERE {cleaning.BAD} IS NULL"
+            f") AS seen WHERE seen.line = clean.{batches.LINE} AND seen.nth > 1"
+        )
+        if self.files:
+            self._open_current()
+            self.connection.execute(
+                f"UPDATE clean SET {cleaning.BAD} = {fault} WHERE {cleaning.BAD} IS NULL AND "  # noqa: S608 - as above
+                f"EXISTS (SELECT 1 FROM current AS t WHERE {self._same_key('clean', 't')})"
+            )
+
+    def _has_repeats(self) -> bool:
+        query = f"SELECT count(*) <> count(DISTINCT ({self._key()})) FROM clean WHERE {cleaning.BAD} IS NULL"  # noqa: S608 - as above
+        return bool(self._one(query))
+
+    def _rank(self, *, repeated: bool) -> None:
+        """`ranked`: the good rows, numbered within their key as if applied one after another."""
+        if not repeated:
+            select = f"SELECT *, 1 AS _nth, true AS _last FROM clean WHERE {cleaning.BAD} IS NULL"  # noqa: S608 - names of ours
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW ranked AS {select}")
+            return
+        key = self._key()
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT *, row_number() OVER w AS _nth, "  # noqa: S608 - names are quoted
+            f"lead({batches.LINE}) OVER w IS NULL AS _last FROM clean WHERE {cleaning.BAD} IS NULL "
+            f"WINDOW w AS (PARTITION BY {key} ORDER BY {batches.LINE})"
+        )
+
+    def _later_rows(self) -> tuple[int, int]:
+        """Of the rows whose key came before in the file: those that differ from the one before, and those that do not."""
+        values = f"row({', '.join(wording.quote_name(name) for name in self.types)})"
+        row = self.connection.execute(
+            "SELECT count(*) FILTER (WHERE changed), count(*) FILTER (WHERE NOT changed) FROM ("  # noqa: S608 - names are quoted
+            f"SELECT _nth, {values} IS DISTINCT FROM lag({values}) OVER (PARTITION BY {self._key()} ORDER BY {batches.LINE}) "
+            f"AS changed FROM ranked WHERE ({self._key()}) IN (SELECT ({self._key()}) FROM ranked WHERE _nth = 2)"
+            ") WHERE _nth > 1"
+        ).fetchone()
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
+    def _open_current(self) -> None:
+        files = ", ".join(wording.quote_text(file) for file in self.files)
+        source = f"read_parquet([{files}], union_by_name = true, filename = '_file')"
+        described = self.connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # noqa: S608 - addresses are quoted
+        stored = {row[0] for row in described}
+        cells = ", ".join(
+            f"CAST({wording.quote_name(name) if name in stored else 'NULL'} AS {cleaning.sql_type(column)})"
+            f" AS {wording.quote_name(name)}"
+            for name, column in self.types.items()
+        )
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW current AS SELECT {cells}, _file FROM {source}")  # noqa: S608 - as above
+
+    def _match(self, which: str) -> tuple[int, int]:
+        """`matched`: rows of the file whose key the table has. How many there are, and how many differ."""
+        differs = " OR ".join(
+            f"r.{wording.quote_name(name)} IS DISTINCT FROM t.{wording.quote_name(name)}"
+            for name in self.types
+            if name in self.present and name not in self.key
+        )
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE matched AS SELECT r.{batches.LINE}, t._file, ({differs or 'false'}) AS differs "  # noqa: S608 - as above
+            f"FROM ranked AS r JOIN current AS t ON {self._same_key('r', 't')} WHERE r.{which}"
+        )
+        row = self.connection.execute("SELECT count(*), count(*) FILTER (WHERE differs) FROM matched").fetchone()
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
+    def _touched(self) -> tuple[str, ...]:
+        rows = self.connection.execute("SELECT DISTINCT _file FROM matched WHERE differs ORDER BY _file").fetchall()
+        touched = {row[0] for row in rows}
+        if len(self.files) >= MANY_FILES:
+            touched |= {file for file in self.files if _is_small(file)}
+        return tuple(file for file in self.files if file in touched)
+
+    def _rewrite(self, touched: Sequence[str]) -> tuple[Path, ...]:
+        if not touched:
+            return ()
+        cells = ", ".join(
+            f"CASE WHEN r._last THEN r.{wording.quote_name(name)} ELSE t.{wording.quote_name(name)} END"
+            f" AS {wording.quote_name(name)}"
+            if name in self.present
+            else f"t.{wording.quote_name(name)}"
+            for name in self.types
+        )
+        files = ", ".join(wording.quote_text(file) for file in touched)
+        changed = (
+            f"SELECT * FROM ranked WHERE _last AND {batches.LINE} IN (SELECT {batches.LINE} FROM matched WHERE differs)"  # noqa: S608 - as above
+        )
+        return self._write(
+            "rewritten",
+            f"SELECT {cells} FROM current AS t LEFT JOIN ({changed}) AS r ON {self._same_key('r', 't')} "  # noqa: S608 - as above
+            f"WHERE t._file IN ({files})",
+        )
+
+    def _inserts(self) -> str:
+        known = f"SELECT {batches.LINE} FROM matched"  # noqa: S608 - a name of ours
+        return f"SELECT {self._names()} FROM ranked WHERE _last AND {batches.LINE} NOT IN ({known})"  # noqa: S608 - as above
+
+    def _write(self, name: str, query: str) -> tuple[Path, ...]:
+        """The rows of a query as Parquet files of bounded size; no file where there are no rows."""
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        target = wording.quote_text(str(folder))
+        self.connection.execute(f"COPY ({query}) TO {target} ({PARQUET}, FILE_SIZE_BYTES {FILE_BYTES})")
+        return tuple(sorted(path for path in folder.glob("*.parquet") if self._rows_in(path)))
+
+    def _rows_in(self, path: Path) -> int:
+        return self._one(f"SELECT count(*) FROM read_parquet({wording.quote_text(str(path))})")  # noqa: S608 - quoted
+
+    def _one(self, query: str) -> int:
+        row = self.connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+    def _names(self) -> str:
+        return ", ".join(wording.quote_name(name) for name in self.types)
+
+    def _key(self) -> str:
+        return ", ".join(wording.quote_name(name) for name in self.key)
+
+    def _same_key(self, left: str, right: str) -> str:
+        return " AND ".join(
+            f"{left}.{wording.quote_name(name)} = {right}.{wording.quote_name(name)}" for name in self.key
+        )
+
+
+def _is_small(file: str) -> bool:
+    path = Path(file)
+    return path.is_file() and path.stat().st_size < SMALL_FILE_BYTES
