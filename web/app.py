@@ -1,0 +1,31 @@
+"""Builds the Flask application. Importing this module builds nothing."""
+
+import flask
+
+from web import errors, request_log
+from web.resources import datasets, documents, health, imports, jobs, report_types, reports
+
+# Bodies other than uploads are a few parameters.
+LARGEST_JSON_BODY = 1024 * 1024
+
+BLUEPRINTS = (
+    documents.blueprint,
+    health.blueprint,
+    reports.blueprint,
+    imports.blueprint,
+    jobs.blueprint,
+    report_types.blueprint,
+    datasets.blueprint,
+)
+
+
+def create_app() -> flask.Flask:
+    app = flask.Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_JSON_BODY
+    # An address has one spelling: a redirect to the right one would lose the body of a POST.
+    app.url_map.merge_slashes = False
+    request_log.register(app)
+    errors.register(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    return app

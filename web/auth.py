@@ -1,0 +1,125 @@
+"""Who is asking: the API key of the request, what it may do, and the organisation, which comes from the key alone."""
+
+import functools
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ParamSpec, TypeVar
+
+import flask
+
+from models import api_key, job_states, organisations, session
+from models.api_key import Scope
+from models.job_states import JobKind
+from web import problem_types, problems
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LONGEST_KEY = 200
+
+# Whoever may write may see what came of it.
+INCLUDED = {Scope.REPORTS_WRITE: Scope.REPORTS_READ, Scope.DATASETS_WRITE: Scope.DATASETS_READ}
+
+READS_KIND = {JobKind.REPORT: Scope.REPORTS_READ, JobKind.IMPORT: Scope.DATASETS_READ}
+WRITES_KIND = {JobKind.REPORT: Scope.REPORTS_WRITE, JobKind.IMPORT: Scope.DATASETS_WRITE}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The organisation a key speaks for, with its defaults, and the key's scopes."""
+
+    organisation_id: uuid.UUID
+    timezone: str
+    currency: str
+    scopes: frozenset[str]
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def readable_kinds(self) -> list[job_states.JobKind]:
+        return [kind for kind, scope in READS_KIND.items() if self.may(scope)]
+
+
+def caller() -> Caller:
+    """Return who is asking. Only for views behind `requires`."""
+    who = flask.g.caller
+    if not isinstance(who, Caller):
+        raise TypeError("auth.caller() was asked outside a view that requires a scope")
+    return who
+
+
+def requires(*any_of: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view be called only with a valid key that has one of these scopes."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            flask.g.caller = _identify()
+            demand(*any_of)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def demand(*any_of: Scope) -> None:
+    """Refuse the request unless the key has one of these scopes."""
+    if any(caller().may(scope) for scope in any_of):
+        return
+    needed = " or ".join(f"`{scope}`" for scope in any_of)
+    raise problems.Problem(
+        problem_types.INSUFFICIENT_SCOPE,
+        f"This needs a key with the scope {needed}.",
+        headers={"WWW-Authenticate": _challenge("insufficient_scope", scope=" ".join(any_of))},
+        facts={"scopes_needed": [scope.value for scope in any_of]},
+    )
+
+
+def _identify() -> Caller:
+    secret = _secret_of_request()
+    with session.transaction() as db:
+        key = organisations.find_valid_key(db, secret)
+        if key is None:
+            raise _unauthenticated("The API key is unknown, expired or revoked.", error="invalid_token")
+        if _use_is_worth_noting(key):
+            organisations.note_use(db, key.id)
+        return Caller(
+            organisation_id=key.organisation_id,
+            timezone=key.organisation.timezone,
+            currency=key.organisation.currency,
+            scopes=frozenset(key.scopes) | {included for scope, included in INCLUDED.items() if scope in key.scopes},
+        )
+
+
+def _secret_of_request() -> str:
+    header = flask.request.headers.get("Authorization")
+    if header is None:
+        raise _unauthenticated("There is no `Authorization: Bearer rk_...` header.")
+    scheme, _, secret = header.partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not secret:
+        raise _unauthenticated("The Authorization header is not of the form `Bearer rk_...`.", error="invalid_request")
+    if len(secret) > LONGEST_KEY or not secret.isascii():
+        raise _unauthenticated("The API key is unknown, expired or revoked.", error="invalid_token")
+    return secret
+
+
+def _use_is_worth_noting(key: api_key.ApiKey) -> bool:
+    # The database decides by its own clock; this only spares it most of the statements that would change nothing.
+    return key.last_used_at is None or datetime.now(UTC) - key.last_used_at > organisations.LAST_USED_PRECISION
+
+
+def _unauthenticated(detail: str, *, error: str | None = None) -> problems.Problem:
+    return problems.Problem(problem_types.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": _challenge(error)})
+
+
+def _challenge(error: str | None, *, scope: str | None = None) -> str:
+    parts = ['realm="reckoner"']
+    if error is not None:
+        parts.append(f'error="{error}"')
+    if scope is not None:
+        parts.append(f'scope="{scope}"')
+    return "Bearer " + ", ".join(parts)

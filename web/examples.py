@@ -1,0 +1,79 @@
+"""Examples for the OpenAPI document. A test validates each against the model it illustrates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from web import schemas
+from web.problem_types import ProblemType
+
+_JOB: Mapping[str, Any] = {
+    "id": schemas.JOB_ID,
+    "status": "running",
+    "label": None,
+    "attempt": 1,
+    "max_attempts": 3,
+    "created_at": "2026-11-22T10:00:00.123456Z",
+    "started_at": "2026-11-22T10:00:00.150000Z",
+    "finished_at": None,
+    "expires_at": None,
+    "reused": False,
+    "error": None,
+}
+
+
+def _links(collection: str, further: str) -> dict[str, str | None]:
+    here = f"/v1/{collection}/{schemas.JOB_ID}"
+    return {
+        "self": here,
+        "result": f"{here}/result" if collection == "reports" else None,
+        "cancel": f"{here}/cancel",
+        "events": None,
+        further: f"{here}/{further}",
+    }
+
+
+OF_MODEL: Mapping[str, Mapping[str, Any]] = {
+    "ReportJob": {
+        **_JOB,
+        "kind": "report",
+        "type": "rfm",
+        "params": {"timezone": "Europe/London", "currency": "GBP", "bins": 5, "method": "quantile"},
+        "progress": {"phase": "compute", "done": 3, "total": 5},
+        "links": _links("reports", "manifest"),
+    },
+    "ImportJob": {
+        **_JOB,
+        "kind": "import",
+        "type": "orders",
+        "status": "succeeded",
+        "finished_at": "2026-11-22T10:00:03.500000Z",
+        "params": {"dataset": "orders", "mode": "upsert", "timezone": "Europe/London", "currency": "GBP"},
+        "progress": None,
+        "rows": {"read": 1000, "inserted": 990, "updated": 0, "unchanged": 0, "rejected": 10},
+        "mapping": {"order_id": "InvoiceNo", "ordered_at": "InvoiceDate", "amount": "Total"},
+        "dataset_version": 4,
+        "warnings": [],
+        "links": _links("imports", "rejects"),
+    },
+    "ReportRequest": {"type": "rfm", "params": {"bins": 5}, "label": "Board meeting"},
+    "DryRun": {
+        "type": "rfm",
+        "version": 1,
+        "params": {"timezone": "Europe/London", "currency": "GBP", "bins": 5, "method": "quantile"},
+        "datasets": {"orders": {"version": 4, "rows": 18532}},
+        "rows": 18532,
+        "reused": False,
+    },
+}
+
+
+def problem(kind: ProblemType) -> dict[str, Any]:
+    """Return what a problem of this kind looks like."""
+    return {
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.remedy,
+        "request_id": "5f0c7c1e8a4b4c0f9a54d0a1b2c3d4e5",
+        "errors": [],
+    }

@@ -1,0 +1,54 @@
+"""How gunicorn serves the API: `gunicorn --config web/gunicorn.py 'web.app:create_app()'`.
+
+One process with threads: it waits for PostgreSQL and for clients, and computes nothing. The supervisor passes a socket
+with `--bind fd://N`; without one the address comes from the settings.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from models import settings
+from web import render_pool
+from workers import logs
+
+_settings = settings.load()
+
+wsgi_app = "web.app:create_app()"
+bind = [f"{_settings.host}:{_settings.port}"]
+workers = 1
+worker_class = "gthread"
+threads = _settings.web_threads
+# Connections beyond the threads wait in the selector, not in a thread, until they have sent something.
+worker_connections = 1000
+keepalive = 15
+timeout = 60
+graceful_timeout = 30
+preload_app = False
+# The worker's sign of life is a file it touches; on a disk that stalls, a healthy worker would look dead.
+_memory_folder = Path("/dev/shm")  # noqa: S108 - gunicorn makes a file of its own in it, and unlinks it at once
+worker_tmp_dir = str(_memory_folder) if _memory_folder.is_dir() else None
+control_socket_disable = True
+
+limit_request_line = 8190
+limit_request_fields = 64
+limit_request_field_size = 8190
+
+# The application writes one line per request itself, with the ids.
+accesslog = None
+loglevel = _settings.log_level.lower() if _settings.log_level != "INFO" else "warning"
+
+# How long one read from or write to a client may stand still.
+CLIENT_PATIENCE_SECONDS = 30.0
+
+
+def post_worker_init(_worker: Any) -> None:
+    logs.configure()
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """Bound every wait for this client, so that one that stops reading or sending cannot keep a thread for ever."""
+    request.unreader.sock.settimeout(CLIENT_PATIENCE_SECONDS)
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    render_pool.pool().close()

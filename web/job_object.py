@@ -1,0 +1,86 @@
+"""A job's row as callers see it."""
+
+from typing import Any
+
+import flask
+import pydantic
+
+from models.job import Job
+from models.job_states import JobKind
+from web import schemas
+
+COLLECTION = {JobKind.REPORT: "reports", JobKind.IMPORT: "imports"}
+
+# How soon it is worth asking again, in seconds.
+RETRY_AFTER = 1
+
+
+def address(job: Job) -> str:
+    return f"/v1/{COLLECTION[JobKind(job.kind)]}/{job.id}"
+
+
+def of(job: Job) -> schemas.ReportJob | schemas.ImportJob:
+    """Return the job object of the contract."""
+    if job.kind == JobKind.REPORT:
+        return schemas.ReportJob(**_shared(job), kind=JobKind.REPORT, links=_report_links(job))
+    outcome = job.outcome or {}
+    return schemas.ImportJob(
+        **_shared(job),
+        kind=JobKind.IMPORT,
+        rows=outcome.get("rows"),
+        mapping=outcome.get("mapping"),
+        dataset_version=outcome.get("dataset_version"),
+        warnings=outcome.get("warnings", []),
+        links=_import_links(job),
+    )
+
+
+def answer(job: Job, *, status: int = 200, headers: dict[str, str] | None = None) -> flask.Response:
+    """Answer with a job; one that is not finished says when to ask again."""
+    response = as_json(of(job), status=status)
+    response.headers.update(headers or {})
+    if job.finished_at is None:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def accepted(job: Job, *, headers: dict[str, str] | None = None) -> flask.Response:
+    """Answer to a submission: 202 and where the job is, or 200 where it has finished within the time waited for."""
+    response = answer(job, status=202 if job.finished_at is None else 200, headers=headers)
+    response.headers["Location"] = address(job)
+    return response
+
+
+def as_json(model: pydantic.BaseModel, *, status: int = 200) -> flask.Response:
+    return flask.Response(model.model_dump_json(), status=status, content_type="application/json")
+
+
+def _shared(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "type": job.type,
+        "status": job.status,
+        "params": job.params,
+        "label": job.label,
+        "progress": job.progress,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "expires_at": job.expires_at,
+        "reused": False,
+        "error": job.error,
+    }
+
+
+def _report_links(job: Job) -> schemas.ReportLinks:
+    here = address(job)
+    return schemas.ReportLinks(
+        self=here, result=f"{here}/result", cancel=f"{here}/cancel", events=None, manifest=f"{here}/manifest"
+    )
+
+
+def _import_links(job: Job) -> schemas.ImportLinks:
+    here = address(job)
+    return schemas.ImportLinks(self=here, result=None, cancel=f"{here}/cancel", events=None, rejects=f"{here}/rejects")

@@ -1,0 +1,88 @@
+"""What reports, imports and jobs have in common: found, listed, waited for, cancelled."""
+
+import uuid
+from urllib.parse import urlencode
+
+import flask
+
+from models import jobs, session, transitions
+from models.job import Job
+from models.job_states import JobKind, JobStatus
+from web import auth, cursor, job_object, problem_types, problems, query, schemas, waiting
+
+# A job may change between the look and the update; it has few states, so it cannot keep on doing so.
+ATTEMPTS_TO_CANCEL = 5
+
+
+def find(job_id: str, kind: JobKind | None) -> Job:
+    """Return a job of the caller's organisation.
+
+    Raises:
+        problems.Problem: there is none, it is another organisation's or of another kind, or the key may not read its kind.
+    """
+    try:
+        identity = uuid.UUID(job_id)
+    except ValueError as error:
+        raise _not_found(kind) from error
+    with session.transaction() as db:
+        job = jobs.find(db, identity, organisation_id=auth.caller().organisation_id)
+    if job is None or (kind is not None and job.kind != kind):
+        raise _not_found(kind)
+    auth.demand(auth.READS_KIND[JobKind(job.kind)])
+    return job
+
+
+def show(job_id: str, kind: JobKind | None) -> flask.Response:
+    wait = waiting.wanted(query.read(schemas.WaitQuery).wait)
+    job, headers = waiting.until_finished(find(job_id, kind), wait)
+    return job_object.answer(job, headers=headers)
+
+
+def listing(parameters: schemas.ListQuery, *, path: str, kind: JobKind | None) -> flask.Response:
+    """Answer with a page of jobs, newest first."""
+    with session.transaction() as db:
+        rows = jobs.newest(
+            db,
+            # One more than asked for tells whether there is a next page.
+            limit=parameters.limit + 1,
+            organisation_id=auth.caller().organisation_id,
+            kind=kind,
+            status=parameters.status,
+            type_=parameters.type,
+            before=cursor.decode(parameters.cursor) if parameters.cursor is not None else None,
+        )
+    page = rows[: parameters.limit]
+    following = _next_link(parameters, path, page[-1].id) if len(rows) > parameters.limit else None
+    return job_object.as_json(schemas.Page(data=[job_object.of(job) for job in page], next=following))
+
+
+def cancel(job_id: str, kind: JobKind | None) -> flask.Response:
+    """Cancel a job: at once while it is queued, else by asking its worker to stop."""
+    query.read(schemas.NoParameters)
+    for _ in range(ATTEMPTS_TO_CANCEL):
+        job = find(job_id, kind)
+        auth.demand(auth.WRITES_KIND[JobKind(job.kind)])
+        if JobStatus(job.status).is_final:
+            raise problems.Problem(
+                problem_types.JOB_FINISHED,
+                f"The job has already {'been cancelled' if job.status == JobStatus.CANCELLED else job.status}.",
+                facts={"job_status": job.status},
+            )
+        with session.transaction() as db:
+            change = transitions.cancel_queued if job.status == JobStatus.QUEUED else transitions.request_cancel
+            changed = change(db, job.id)
+        if changed:
+            now = find(job_id, kind)
+            return job_object.answer(now, status=200 if now.status == JobStatus.CANCELLED else 202)
+    raise problems.Problem(
+        problem_types.NOT_READY, "The job keeps changing its state; try again.", headers={"Retry-After": "1"}
+    )
+
+
+def _next_link(parameters: schemas.ListQuery, path: str, last: uuid.UUID) -> str:
+    values = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return f"{path}?{urlencode({**values, 'cursor': cursor.encode(last)})}"
+
+
+def _not_found(kind: JobKind | None) -> problems.Problem:
+    return problems.Problem(problem_types.NOT_FOUND, f"There is no {kind or 'job'} with this id.")

@@ -1,0 +1,228 @@
+"""The OpenAPI 3.1 document, made of the same pydantic models that validate requests and write answers."""
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pydantic
+from pydantic.json_schema import JsonSchemaMode
+
+from analytics.catalogue import registry
+from web import examples, operations, problems, schemas
+from web.operations import Operation, Reply
+from web.problem_types import ProblemType
+
+VERSION = "1"
+REFERENCE = "#/components/schemas/{model}"
+
+HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "Location": {"description": "Address of the job", "schema": {"type": "string", "format": "uri-reference"}},
+    "Retry-After": {"description": "Seconds after which to ask again", "schema": {"type": "integer"}},
+    "Preference-Applied": {"description": "The preference that was followed", "schema": {"type": "string"}},
+    "ETag": {"description": "Strong validator of this result in this format", "schema": {"type": "string"}},
+    "Content-Disposition": {"description": "Name for the download", "schema": {"type": "string"}},
+    "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
+    "X-Request-Id": {"description": "Id of this request in the log", "schema": {"type": "string"}},
+}
+
+
+@functools.cache
+def document() -> Mapping[str, Any]:
+    """Build the document; it cannot change while the process runs."""
+    components = _Components()
+    paths: dict[str, dict[str, Any]] = defaultdict(dict)
+    for operation in operations.ALL:
+        paths[operation.path][operation.method] = _operation(operation, components)
+    components.reference(schemas.ProblemDocument)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Reckoner",
+            "version": VERSION,
+            "summary": "An async analytics back end for CRM data",
+            "description": "Import what your CRM, shop and billing system export; ask for reports; read the results. "
+            "Work is accepted with 202 and a job, and an accepted job is finished exactly once.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"apiKey": []}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations.ALL)],
+        "paths": dict(paths),
+        "components": {
+            "schemas": components.schemas,
+            "headers": {name: dict(header) for name, header in HEADERS.items()},
+            "securitySchemes": {
+                "apiKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "rk_...",
+                    "description": "An API key. The organisation is the key's; its scopes say what it may do.",
+                }
+            },
+        },
+    }
+
+
+class _Components:
+    """Collects the schemas that are referred to."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[str, Any] = {}
+
+    def reference(self, model: Any, mode: JsonSchemaMode = "serialization") -> dict[str, Any]:
+        """Return the schema of a type, its named parts moved to the components."""
+        schema = _without_null_defaults(pydantic.TypeAdapter(model).json_schema(mode=mode, ref_template=REFERENCE))
+        self.schemas.update(schema.pop("$defs", {}))
+        if isinstance(model, type) and issubclass(model, pydantic.BaseModel):
+            name = schema.get("title", model.__name__).replace("[", "_").replace("]", "").replace(", ", "_")
+            if model.__name__ in examples.OF_MODEL:
+                schema["examples"] = [examples.OF_MODEL[model.__name__]]
+            self.schemas[name] = schema
+            return {"$ref": REFERENCE.format(model=name)}
+        return schema
+
+
+def _operation(operation: Operation, components: _Components) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [*_path_parameters(operation), *_query_parameters(operation.query), *_headers_read(operation)],
+        "responses": _responses(operation, components),
+    }
+    if operation.scopes:
+        described["description"] = f"Scope: {' or '.join(f'`{scope}`' for scope in operation.scopes)}."
+    else:
+        described["security"] = []
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _report_request(components)}},
+        }
+    elif operation.file_body:
+        described["requestBody"] = {"required": True, "content": dict(operations.FILE_BODY)}
+    return described
+
+
+def _report_request(components: _Components) -> dict[str, Any]:
+    """One alternative per report type, so that a generated client knows each one's parameters."""
+    base = components.reference(schemas.ReportRequest, "validation")
+    variants = [
+        {
+            "title": kind.title,
+            "properties": {"type": {"const": name}, "params": components.reference(kind.params, "validation")},
+        }
+        for name, kind in registry.REPORT_TYPES.items()
+    ]
+    return {"allOf": [base, {"oneOf": variants}]}
+
+
+def _path_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
+    for part in operation.path.split("/"):
+        if part.startswith("{"):
+            name = part.strip("{}")
+            schema = {"type": "string", "format": "uuid"} if name == "job_id" else {"type": "string"}
+            yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(model: type[pydantic.BaseModel]) -> Iterable[dict[str, Any]]:
+    schema = _without_null_defaults(_inlined(model.model_json_schema()))
+    for name, member in schema.get("properties", {}).items():
+        described = dict(member)
+        yield {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": described.pop("description", ""),
+            **_parameter_schema(name, described),
+        }
+
+
+def _parameter_schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    # A list is written with commas, and a mapping as JSON: a query string knows neither.
+    if name == "mapping":
+        return {"content": {"application/json": {"schema": schema}}}
+    if schema.get("type") == "array":
+        return {"schema": schema, "style": "form", "explode": False}
+    return {"schema": schema}
+
+
+def _headers_read(operation: Operation) -> Iterable[dict[str, Any]]:
+    wait = f"`wait=N`: wait up to N seconds (at most {schemas.LONGEST_WAIT}) for the job to finish"
+    names = {"X-Request-Id": "Your own id for this request; repeated on the answer and in the log"}
+    if operation.prefer:
+        names["Prefer"] = wait
+    if 304 in operation.replies:
+        names["If-None-Match"] = "The ETag of the result you have"
+    for name, description in names.items():
+        yield {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": description,
+            "schema": {"type": "string"},
+        }
+
+
+def _responses(operation: Operation, components: _Components) -> dict[str, Any]:
+    responses = {str(status): _reply(reply, components) for status, reply in sorted(operation.replies.items())}
+    by_status: dict[int, list[ProblemType]] = defaultdict(list)
+    for kind in operation.all_problems:
+        by_status[kind.status].append(kind)
+    for status, kinds in sorted(by_status.items()):
+        responses.setdefault(str(status), _problem(kinds, components))
+    return responses
+
+
+def _reply(reply: Reply, components: _Components) -> dict[str, Any]:
+    schema = components.reference(reply.model) if reply.model is not None else {}
+    described: dict[str, Any] = {"description": reply.description, "headers": _header_references(reply.headers)}
+    if reply.media_types:
+        described["content"] = {media_type: {"schema": schema} for media_type in reply.media_types}
+    return described
+
+
+def _problem(kinds: list[ProblemType], components: _Components) -> dict[str, Any]:
+    headers = {401: ("WWW-Authenticate",), 403: ("WWW-Authenticate",), 503: ("Retry-After",)}.get(kinds[0].status, ())
+    return {
+        "description": "; ".join(f"`{kind.slug}`: {kind.title}" for kind in kinds),
+        "headers": _header_references(headers),
+        "content": {
+            problems.MEDIA_TYPE: {
+                "schema": components.reference(schemas.ProblemDocument),
+                "examples": {kind.slug: {"value": examples.problem(kind)} for kind in kinds},
+            }
+        },
+    }
+
+
+def _header_references(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "X-Request-Id")}
+
+
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """Put the named parts of a flat schema where they are used, because parameters have no place to define any."""
+    definitions = schema.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                named = resolve(definitions[node["$ref"].rsplit("/", 1)[-1]])
+                return {**named, **{key: resolve(value) for key, value in node.items() if key != "$ref"}}
+            return {key: resolve(value) for key, value in node.items()}
+        return [resolve(member) for member in node] if isinstance(node, list) else node
+
+    resolved = resolve(schema)
+    return resolved if isinstance(resolved, dict) else {}
+
+
+def _without_null_defaults(node: Any) -> Any:
+    """Leave out `default: null`: it says no more than that a field is optional, and often the field could not be null."""
+    if isinstance(node, dict):
+        return {
+            key: _without_null_defaults(value)
+            for key, value in node.items()
+            if not (key == "default" and value is None)
+        }
+    return [_without_null_defaults(member) for member in node] if isinstance(node, list) else node

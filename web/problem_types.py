@@ -1,0 +1,185 @@
+"""Every kind of problem the API can answer with, said once: the handlers, the OpenAPI document and `/docs/problems` read this."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A kind of problem (RFC 9457): its stable slug, the HTTP status, a title, and what to do about it."""
+
+    slug: str
+    status: int
+    title: str
+    remedy: str
+
+    @property
+    def uri(self) -> str:
+        return f"/docs/problems/{self.slug}"
+
+
+MALFORMED = ProblemType(
+    "malformed-request",
+    400,
+    "The request could not be read",
+    "Send a well-formed request. A JSON body is one object in UTF-8, without repeated keys, NaN or NUL characters.",
+)
+INCOMPLETE_BODY = ProblemType(
+    "incomplete-body",
+    400,
+    "The body ended too early",
+    "The connection closed before the whole body arrived. Nothing was kept; send the request again.",
+)
+UNAUTHENTICATED = ProblemType(
+    "unauthenticated",
+    401,
+    "A valid API key is needed",
+    "Send `Authorization: Bearer rk_...`. `reckoner keys create --org NAME --scopes ...` makes a key; it is shown once.",
+)
+INSUFFICIENT_SCOPE = ProblemType(
+    "insufficient-scope",
+    403,
+    "The API key may not do this",
+    "Use a key with the scope the detail names. `admin` may do everything, and a write scope includes its read scope.",
+)
+NO_SUCH_ROUTE = ProblemType(
+    "no-such-route",
+    404,
+    "There is nothing at this address",
+    "The addresses of this API are listed at /docs and in /openapi.json.",
+)
+NOT_FOUND = ProblemType(
+    "not-found",
+    404,
+    "There is no such thing",
+    "Check the id or the name. What belongs to another organisation is answered in the same way.",
+)
+METHOD_NOT_ALLOWED = ProblemType(
+    "method-not-allowed",
+    405,
+    "This address does not know the method",
+    "The `Allow` header lists the methods that this address knows.",
+)
+NOT_ACCEPTABLE = ProblemType(
+    "not-acceptable",
+    406,
+    "The result is not available in this format",
+    "Ask for one of the formats in `available`, by the `Accept` header or by `?format=`.",
+)
+REQUEST_TIMEOUT = ProblemType(
+    "request-timeout",
+    408,
+    "The body came too slowly",
+    "Nothing was kept. Send the request again over a connection that does not stall.",
+)
+NOT_READY = ProblemType(
+    "not-ready",
+    409,
+    "The job has not finished",
+    "Ask again after `Retry-After` seconds, or fetch the job with `?wait=30` first.",
+)
+NO_RESULT = ProblemType(
+    "no-result",
+    409,
+    "The job ended without a result",
+    "`job_status` and `job_error` say why. Mend the cause and submit the job again.",
+)
+JOB_FINISHED = ProblemType(
+    "job-finished",
+    409,
+    "The job has already finished",
+    "A finished job cannot be cancelled; its state never changes again.",
+)
+RESULT_EXPIRED = ProblemType(
+    "result-expired",
+    410,
+    "The result is no longer kept",
+    "Results are kept for a limited time. Submit the same report again to compute it anew.",
+)
+TOO_LARGE = ProblemType(
+    "too-large",
+    413,
+    "The body is too large",
+    "Send less at once: split the file, or compress it with gzip. Nothing of the request was kept.",
+)
+UNSUPPORTED_MEDIA_TYPE = ProblemType(
+    "unsupported-media-type",
+    415,
+    "The body has a type that is not understood here",
+    "The detail names the media types that this address takes.",
+)
+INVALID_REQUEST = ProblemType(
+    "invalid-request",
+    422,
+    "The request is not valid",
+    "Each entry of `errors` points at one field (`#/params/bins` in the body, `#/query/limit` in the query) and says why.",
+)
+UNKNOWN_REPORT_TYPE = ProblemType(
+    "unknown-report-type",
+    422,
+    "There is no such report type",
+    "Use one of the names in `known`. /v1/report-types describes them all.",
+)
+DATASET_MISSING = ProblemType(
+    "dataset-missing",
+    422,
+    "The report needs a dataset that has not been imported",
+    "Import one of the datasets the detail names with POST /v1/imports, then submit the report again.",
+)
+UNKNOWN_DATASET_VERSION = ProblemType(
+    "unknown-dataset-version",
+    422,
+    "There is no such version of the dataset",
+    "/v1/datasets/{name}/versions lists the versions; leave `dataset_versions` out to use the newest.",
+)
+EMPTY_FILE = ProblemType(
+    "empty-file",
+    422,
+    "The file is empty",
+    "Send the file as the body (`curl --data-binary @orders.csv`) or as the multipart field `file`.",
+)
+INTERNAL_ERROR = ProblemType(
+    "internal-error",
+    500,
+    "Something went wrong here",
+    "It is not the fault of the request. The log has the details under the `request_id`.",
+)
+DATABASE_UNAVAILABLE = ProblemType(
+    "database-unavailable",
+    503,
+    "The database does not answer",
+    "Nothing is accepted that cannot be kept. Try again after `Retry-After` seconds.",
+)
+STORAGE_FULL = ProblemType(
+    "storage-full",
+    507,
+    "There is no room for the upload",
+    "Nothing of the request was kept. The operator has to free space where uploads are kept.",
+)
+
+ALL: tuple[ProblemType, ...] = (
+    MALFORMED,
+    INCOMPLETE_BODY,
+    UNAUTHENTICATED,
+    INSUFFICIENT_SCOPE,
+    NO_SUCH_ROUTE,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    REQUEST_TIMEOUT,
+    NOT_READY,
+    NO_RESULT,
+    JOB_FINISHED,
+    RESULT_EXPIRED,
+    TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    INVALID_REQUEST,
+    UNKNOWN_REPORT_TYPE,
+    DATASET_MISSING,
+    UNKNOWN_DATASET_VERSION,
+    EMPTY_FILE,
+    INTERNAL_ERROR,
+    DATABASE_UNAVAILABLE,
+    STORAGE_FULL,
+)
+
+BY_SLUG: dict[str, ProblemType] = {problem.slug: problem for problem in ALL}

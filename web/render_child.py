@@ -1,0 +1,50 @@
+"""What runs in a rendering process: Parquet in, text out. Only there are the heavy halves of `analytics` loaded."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from multiprocessing import connection
+from typing import Any, Protocol
+
+
+class StreamModule(Protocol):
+    """The part of `analytics.render.stream` that is used here."""
+
+    def render_start(self, fmt: str, header: Mapping[str, Any]) -> bytes: ...
+
+    def render_chunk(self, fmt: str, header: Mapping[str, Any], chunk_bytes: bytes, is_first: bool) -> bytes: ...  # noqa: FBT001 - as it is
+
+    def render_end(self, fmt: str, header: Mapping[str, Any]) -> bytes: ...
+
+
+def prepare() -> None:
+    """Set up a rendering process: it ends with the web process, however that ends, and not by a Ctrl-C meant for all."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent watch", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(0)
+
+
+def render_start(fmt: str, header: Mapping[str, Any]) -> bytes:
+    return _stream().render_start(fmt, header)
+
+
+def render_chunk(fmt: str, header: Mapping[str, Any], data: bytes, is_first: bool) -> bytes:  # noqa: FBT001 - a process pool passes arguments by position
+    return _stream().render_chunk(fmt, header, data, is_first)
+
+
+def render_end(fmt: str, header: Mapping[str, Any]) -> bytes:
+    return _stream().render_end(fmt, header)
+
+
+def _stream() -> "StreamModule":
+    from analytics.render import stream  # noqa: PLC0415 - the web process imports this module and must stay light
+
+    return stream

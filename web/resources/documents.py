@@ -1,0 +1,59 @@
+"""The contract and pages for people. They need no key and fetch nothing from anywhere else."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import flask
+
+from web import openapi, operations, problem_types, problems
+
+blueprint = flask.Blueprint("documents", __name__)
+
+PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+@blueprint.get("/")
+def landing() -> flask.Response:
+    return _page("landing.html")
+
+
+@blueprint.get("/openapi.json")
+def contract() -> flask.Response:
+    response = flask.Response(flask.json.dumps(openapi.document()), content_type="application/json")
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+@blueprint.get("/docs")
+def docs() -> flask.Response:
+    return _page("docs.html", document=openapi.document(), groups=_by_tag(openapi.document()))
+
+
+@blueprint.get("/docs/problems")
+def problem_list() -> flask.Response:
+    return _page("problems.html", kinds=problem_types.ALL)
+
+
+@blueprint.get("/docs/problems/<slug>")
+def problem_page(slug: str) -> flask.Response:
+    kind = problem_types.BY_SLUG.get(slug)
+    if kind is None:
+        raise problems.Problem(problem_types.NOT_FOUND, f"There is no kind of problem called {slug!r}.")
+    met_at = [operation for operation in operations.ALL if kind in operation.all_problems]
+    return _page("problem.html", kind=kind, met_at=met_at)
+
+
+def _page(template: str, **values: Any) -> flask.Response:
+    response = flask.Response(flask.render_template(template, **values), content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+def _by_tag(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            groups[operation["tags"][0]].append({"path": path, "method": method.upper(), **operation})
+    return dict(groups)

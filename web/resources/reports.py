@@ -1,0 +1,99 @@
+"""Reports: asked for, listed, fetched, cancelled, read."""
+
+import flask
+import pydantic
+
+from models import session, transitions
+from models.api_key import Scope
+from models.job_states import JobKind
+from web import (
+    auth,
+    formats,
+    job_object,
+    job_views,
+    json_body,
+    problems,
+    publishing,
+    query,
+    report_plan,
+    request_context,
+    results,
+    schemas,
+    waiting,
+)
+
+blueprint = flask.Blueprint("reports", __name__, url_prefix="/v1/reports")
+
+PATH = "/v1/reports"
+
+
+@blueprint.post("")
+@auth.requires(Scope.REPORTS_WRITE)
+def submit() -> flask.Response:
+    options = query.read(schemas.SubmitQuery)
+    request = _request()
+    with session.transaction() as db:
+        plan = report_plan.make(db, request, auth.caller())
+        if options.dry_run:
+            return job_object.as_json(plan.dry_run())
+        job = transitions.accept(db, _new_job(plan, request.label))
+    publishing.publish(JobKind.REPORT, job.id)
+    job, headers = waiting.until_finished(job, waiting.wanted(options.wait))
+    return job_object.accepted(job, headers=headers)
+
+
+@blueprint.get("")
+@auth.requires(Scope.REPORTS_READ)
+def listing() -> flask.Response:
+    return job_views.listing(query.read(schemas.ListQuery), path=PATH, kind=JobKind.REPORT)
+
+
+@blueprint.get("/<job_id>")
+@auth.requires(Scope.REPORTS_READ)
+def show(job_id: str) -> flask.Response:
+    return job_views.show(job_id, JobKind.REPORT)
+
+
+@blueprint.post("/<job_id>/cancel")
+@auth.requires(Scope.REPORTS_WRITE)
+def cancel(job_id: str) -> flask.Response:
+    return job_views.cancel(job_id, JobKind.REPORT)
+
+
+@blueprint.get("/<job_id>/result")
+@auth.requires(Scope.REPORTS_READ)
+def result(job_id: str) -> flask.Response:
+    wanted = query.read(schemas.ResultQuery).format
+    job = job_views.find(job_id, JobKind.REPORT)
+    fmt = formats.chosen(wanted, formats.OF_RESULT)
+    return results.answer(job, results.stored_result(job), fmt, name=f"{job.type}-{job.id}")
+
+
+@blueprint.get("/<job_id>/manifest")
+@auth.requires(Scope.REPORTS_READ)
+def manifest(job_id: str) -> flask.Response:
+    query.read(schemas.NoParameters)
+    job = job_views.find(job_id, JobKind.REPORT)
+    stored = results.stored_result(job)
+    return flask.Response(flask.json.dumps(stored.manifest), content_type="application/json")
+
+
+def _request() -> schemas.ReportRequest:
+    raw = json_body.read()
+    try:
+        return schemas.ReportRequest.model_validate(raw)
+    except pydantic.ValidationError as error:
+        raise problems.invalid(error, raw, known=schemas.ReportRequest.model_fields) from error
+
+
+def _new_job(plan: report_plan.Plan, label: str | None) -> transitions.NewJob:
+    return transitions.NewJob(
+        organisation_id=auth.caller().organisation_id,
+        kind=JobKind.REPORT,
+        type=plan.type.name,
+        params=plan.params,
+        dataset_versions=plan.pins,
+        label=label,
+        request_id=request_context.request_id(),
+        traceparent=request_context.traceparent(),
+    )

@@ -1,0 +1,212 @@
+"""What goes in and what comes out, as pydantic models: they validate, they serialise, and the OpenAPI document is made of them."""
+
+import uuid
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.job_states import JobKind, JobStatus
+
+Item = TypeVar("Item")
+
+JOB_ID = "0198c2f0-7a1e-7c55-9d2b-3f6c1d0a4e21"
+
+LONGEST_WAIT = 30
+
+
+class Request(BaseModel):
+    """What callers send: unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Answer(BaseModel):
+    """What the API answers: every field is there, with null where there is nothing to say."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+
+
+class NoParameters(Request):
+    pass
+
+
+class WaitQuery(Request):
+    wait: int | None = Field(
+        default=None,
+        ge=0,
+        le=LONGEST_WAIT,
+        description="Seconds to wait for the job to finish; `Prefer: wait=N` does the same",
+    )
+
+
+class SubmitQuery(WaitQuery):
+    dry_run: bool = Field(default=False, description="Only say what would be done: nothing is accepted")
+
+
+class ResultQuery(Request):
+    format: str | None = Field(default=None, max_length=16, description="Format of the answer; wins over `Accept`")
+
+
+class ListQuery(Request):
+    limit: int = Field(default=25, ge=1, le=100, description="Longest page")
+    cursor: str | None = Field(default=None, max_length=64, description="Where to go on; taken from the `next` link")
+    type: str | None = Field(
+        default=None, pattern=r"^[a-z][a-z0-9_]{0,63}$", description="Report type, or dataset of an import"
+    )
+    status: JobStatus | None = Field(default=None, description="Only jobs in this state")
+
+
+class JobListQuery(ListQuery):
+    kind: JobKind | None = Field(default=None, description="Only jobs of this kind")
+
+
+class ReportRequest(Request):
+    """A report that is asked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"type": "rfm", "params": {"bins": 5}, "label": "Board meeting"}]}
+    )
+
+    type: str = Field(max_length=64, description="Name of the report type; see /v1/report-types")
+    params: dict[str, Any] = Field(default_factory=dict, description="Parameters of the type; left out = its defaults")
+    label: str | None = Field(default=None, max_length=200, description="A few words of your own, to find it again")
+    dataset_versions: dict[str, int] | None = Field(
+        default=None, description="Versions of datasets to read; a dataset left out is read in its newest version"
+    )
+
+
+class Progress(Answer):
+    """How far a running job has come."""
+
+    model_config = ConfigDict(extra="allow")
+
+    phase: str | None = Field(default=None, description="What is being done")
+    done: int | None = Field(default=None, description="Units done")
+    total: int | None = Field(default=None, description="Units in all; null while that is not known")
+
+
+class JobError(Answer):
+    """Why a job failed, or why its last attempt did."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="Stable slug")
+    title: str | None = None
+    detail: str | None = None
+
+
+class JobLinks(Answer):
+    """Where to go from a job."""
+
+    self: str = Field(description="The job itself")
+    result: str | None = Field(description="Its result, once it has succeeded; null for kinds that have none")
+    cancel: str = Field(description="POST here to cancel it")
+    events: str | None = Field(description="Its events; null where there is no stream of them")
+
+
+class ReportLinks(JobLinks):
+    manifest: str = Field(description="How the result was made")
+
+
+class ImportLinks(JobLinks):
+    rejects: str = Field(description="The rejected rows, as CSV")
+
+
+class JobObject(Answer):
+    """A unit of accepted work. Final states never change."""
+
+    id: uuid.UUID = Field(description="UUIDv7; Flower and the logs show the same id", examples=[JOB_ID])
+    kind: JobKind
+    type: str = Field(description="The report type, or the dataset of an import", examples=["rfm"])
+    status: JobStatus
+    params: dict[str, Any] = Field(description="Canonical parameters, defaults filled in")
+    label: str | None
+    progress: Progress | None
+    attempt: int = Field(description="Which attempt this is; 0 before the first")
+    max_attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None = Field(description="When the result is removed")
+    reused: bool = Field(description="Whether a stored result or a running job was used instead of a new one")
+    error: JobError | None
+
+
+class ReportJob(JobObject):
+    kind: Literal[JobKind.REPORT]
+    links: ReportLinks
+
+
+class ImportRows(Answer):
+    """What became of the rows of a file; read = inserted + updated + unchanged + rejected."""
+
+    read: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: int
+
+
+class Notice(Answer):
+    """Something a reader should know: a stable code and a sentence."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    detail: str
+
+
+class ImportJob(JobObject):
+    kind: Literal[JobKind.IMPORT]
+    rows: ImportRows | None = Field(description="Counted once the import has finished")
+    mapping: dict[str, str | None] | None = Field(description="Canonical column to header, as it was used")
+    dataset_version: int | None = Field(description="The version of the dataset this import made")
+    warnings: list[Notice]
+    links: ImportLinks
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list, newest first."""
+
+    data: list[Item]
+    next: str | None = Field(description="Address of the next page; null on the last")
+
+
+class DryRunDataset(Answer):
+    """A dataset that the report would read."""
+
+    version: int
+    rows: int
+
+
+class DryRun(Answer):
+    """What a report would do, had it been submitted."""
+
+    type: str
+    version: int = Field(description="Version of the report's definition")
+    params: dict[str, Any]
+    datasets: dict[str, DryRunDataset]
+    rows: int = Field(description="Rows of all those datasets together")
+    reused: bool = Field(description="Whether a stored result would be reused")
+
+
+class ProblemError(Answer):
+    """What is wrong with one field."""
+
+    pointer: str = Field(examples=["#/params/bins"])
+    code: str
+    detail: str
+
+
+class ProblemDocument(Answer):
+    """RFC 9457. Some kinds of problem have further members; /docs/problems describes each."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["/docs/problems/invalid-request"])
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[ProblemError]
