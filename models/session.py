@@ -21,7 +21,16 @@ SERVER_OPTIONS = {
 
 def _connect_arguments(application: str) -> dict[str, str | int]:
     options = " ".join(f"-c {name}={value}" for name, value in SERVER_OPTIONS.items())
-    return {"options": options, "connect_timeout": 5, "application_name": f"reckoner {application}"}
+    return {
+        "options": options,
+        "application_name": f"reckoner {application}",
+        "connect_timeout": 5,
+        # A network that swallows packets is noticed in seconds, not in the minutes TCP would wait.
+        "tcp_user_timeout": 10_000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+    }
 
 
 @functools.cache

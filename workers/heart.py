@@ -14,6 +14,7 @@ import psutil
 import structlog
 from celery import bootsteps
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from models import heartbeat, session, settings, transitions
 from models.job import Job
@@ -32,23 +33,31 @@ class Heart(bootsteps.Step):
     label = "Heart"
 
     def __init__(self, worker: Any, **_: Any) -> None:
-        self._name = worker.hostname
-        self._process: heartbeat.Process | None = None
+        self._process = identity.as_process(heartbeat.ProcessKind.WORKER, worker.hostname)
         self._last_sign = 0.0
+        self._still = threading.Lock()
 
     def create(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
-        self._process = identity.as_process(heartbeat.ProcessKind.WORKER, self._name)
+        # A child forked in the middle of a beat would inherit whatever lock the thread holds at that moment (an import's,
+        # a connection pool's), held by nobody, and wait for it for ever. So no fork happens during a beat.
+        os.register_at_fork(
+            before=self._still.acquire, after_in_parent=self._still.release, after_in_child=self._still.release
+        )
         threading.Thread(target=self._run, name="heart", daemon=True).start()
 
     def _run(self) -> None:
         while True:
             started = time.monotonic()
-            try:
-                self._tick()
-            except errors.DATABASE_AWAY as error:
-                # Leases go on running out meanwhile; the fence in the final transaction protects the data.
-                log.warning("heart could not reach the database", error=type(error).__name__)
+            with self._still:
+                self._beat()
             time.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
+
+    def _beat(self) -> None:
+        try:
+            self._tick()
+        except errors.DATABASE_AWAY as error:
+            # Leases go on running out meanwhile; the fence in the final transaction protects the data.
+            log.warning("heart could not reach the database", error=type(error).__name__)
 
     def _tick(self) -> None:
         with session.transaction() as db:
@@ -61,8 +70,8 @@ class Heart(bootsteps.Step):
                 log.info("ending a cancelled job", job_id=str(job.id), attempt=job.attempt)
                 os.kill(job.worker_pid, signal.SIGKILL)
 
-    def _give_sign_of_life(self, db: Any) -> None:
-        if self._process is not None and time.monotonic() - self._last_sign >= SIGN_OF_LIFE_SECONDS:
+    def _give_sign_of_life(self, db: Session) -> None:
+        if time.monotonic() - self._last_sign >= SIGN_OF_LIFE_SECONDS:
             heartbeat.beat(db, self._process)
             self._last_sign = time.monotonic()
 

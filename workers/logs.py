@@ -20,7 +20,9 @@ def configure() -> None:
     renderer: structlog.typing.Processor
     if configured.log_format == "json":
         renderer = structlog.processors.JSONRenderer()
-        shared.append(structlog.processors.dict_tracebacks)
+        # A stack trace without its variables: those may hold a customer's data.
+        transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        shared.append(structlog.processors.ExceptionRenderer(transformer))
     else:
         renderer = structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
