@@ -6,7 +6,7 @@ The lake's own log is the truth about the data; these rows let the web answer, a
 import uuid
 
 from sqlalchemy import BigInteger, ForeignKey, Integer, Text, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, CreatedAt, Json
@@ -43,7 +43,7 @@ def current(session: Session, organisation_id: uuid.UUID) -> dict[str, DatasetVe
         select(DatasetVersion)
         .where(DatasetVersion.organisation_id == organisation_id)
         .order_by(DatasetVersion.dataset, DatasetVersion.version.desc())
-        .distinct(DatasetVersion.dataset)
+        .ext(distinct_on(DatasetVersion.dataset))
     )
     return {row.dataset: row for row in session.scalars(newest_first)}
 
