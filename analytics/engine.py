@@ -8,6 +8,8 @@ from pathlib import Path
 import duckdb
 import ibis
 from ibis.backends.duckdb import Backend
+from ibis.backends.sql.datatypes import DuckDBType
+from ibis.expr import operations as ops
 from ibis.expr import types as ir
 
 from analytics.datasets import schemas
@@ -19,6 +21,10 @@ _IBIS_TYPES = {
     schemas.ColumnKind.DATE: "date",
     schemas.ColumnKind.BOOL: "boolean",
 }
+
+
+# DuckDB's words for those of Ibis's types that it does not read.
+_DUCKDB_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "timestamp('UTC', 6)": "TIMESTAMPTZ"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +96,29 @@ def open_tables(
         connection.close()
 
 
+def warm_up(spill_folder: Path) -> None:
+    """Load what the first question would otherwise wait for, when a worker starts."""
+    with open_tables(
+        [Snapshot("orders", 0, (), 0)], memory_limit="64MB", threads=1, spill_folder=spill_folder
+    ) as tables:
+        tables["orders"].limit(1).to_pyarrow()
+
+
 def _open_table(backend: Backend, snapshot: Snapshot) -> ir.Table:
     """Bind one snapshot; canonical columns that no file has are there and null."""
     canonical = _canonical_types(snapshot.dataset)
     if not snapshot.files:
-        nulls = {name: ibis.null().cast(kind) for name, kind in canonical.items()}
-        return ibis.range(0, 0).unnest().name("row").as_table().select(**nulls)
-    table = backend.read_parquet(
-        list(snapshot.files), table_name=snapshot.dataset, union_by_name=True, hive_partitioning=False
+        nulls = ", ".join(f'NULL::{_DUCKDB_TYPES.get(kind, kind)} AS "{name}"' for name, kind in canonical.items())
+        relation = backend.con.sql(f"SELECT {nulls} WHERE false")
+    else:
+        relation = backend.con.read_parquet(list(snapshot.files), union_by_name=True, hive_partitioning=False)
+    relation.create_view(snapshot.dataset)
+    # Named to Ibis with the schema DuckDB gave: asking for it through Ibis would run a deprecated call.
+    schema = ibis.schema(
+        {name: DuckDBType.from_string(str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)}
     )
-    missing = {name: ibis.null().cast(kind) for name, kind in canonical.items() if name not in table.columns}
+    table = ops.DatabaseTable(name=snapshot.dataset, schema=schema, source=backend).to_expr()
+    missing = {name: ibis.null().cast(kind) for name, kind in canonical.items() if name not in schema}
     return table.mutate(**missing) if missing else table
 
 

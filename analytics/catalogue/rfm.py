@@ -71,7 +71,8 @@ TYPE = ReportType(
         "value at position floor((n - 1) * i / bins) of the sorted values, and a score is 1 plus the number of cuts "
         "below the value, so equal values share a score (the same bins as linear-interpolated quantiles give); "
         "recency is cut the same way and turned round. `segment` is read from a five-by-five table of the recency "
-        "score and the mean of the other two scores, halves rounded up. Customers known only by refunds have no row; their refunds, and "
+        "score and the mean of the other two scores, halves rounded up. "
+        "Customers known only by refunds have no row; their refunds, and "
         "revenue without a customer, are in the summary so that everything adds up to net revenue. `segment_by` adds "
         "columns, taken from the customer or from their first order, and splits the summary; scores are over all."
     ),

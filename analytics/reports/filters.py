@@ -48,7 +48,7 @@ def _opposite(held: ir.BooleanValue) -> ir.BooleanValue:
 
 
 def _comparison(leaf: filters.Filter, columns: Mapping[str, ir.Value], *, zone: str) -> ir.BooleanValue:
-    name, op, value = str(leaf.column), leaf.op, leaf.value
+    name, op, value = str(leaf.column), filters.Op(str(leaf.op)), leaf.value
     column = columns[name]
     if op is filters.Op.IS_NULL:
         return column.isnull() if value else column.notnull()
@@ -65,7 +65,7 @@ def _comparison(leaf: filters.Filter, columns: Mapping[str, ir.Value], *, zone: 
     literal = _literal(name, column.type(), value, zone=zone)
     if op is filters.Op.NE:
         return _opposite(column == literal)
-    return _COMPARE[filters.Op(op)](column, literal)
+    return _COMPARE[op](column, literal)
 
 
 def _literal(name: str, kind: dt.DataType, value: Any, *, zone: str) -> ir.Scalar:

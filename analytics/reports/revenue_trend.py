@@ -13,8 +13,6 @@ from analytics.catalogue import columns, revenue_trend
 from analytics.reports import activity, calendar, cells, charts, facts
 
 MAX_ROWS = 1_000_000
-_MONEY = ("gross", "refunds", "new_revenue", "unattributed")
-_COUNTS = ("orders", "customers", "new_customers")
 _PLACES = Decimal("0.00000001")
 Segment = tuple[str | None, ...]
 
@@ -83,7 +81,13 @@ def _count(orders: facts.Facts, periods: calendar.Calendar) -> dict[tuple[date, 
     )
     return {
         (row["period"], tuple(row[name] for name in orders.segments)): _Cell(
-            **{name: row[name] or Decimal(0) for name in _MONEY}, **{name: row[name] or 0 for name in _COUNTS}
+            gross=row["gross"] or Decimal(0),
+            refunds=row["refunds"] or Decimal(0),
+            new_revenue=row["new_revenue"] or Decimal(0),
+            unattributed=row["unattributed"] or Decimal(0),
+            orders=row["orders"] or 0,
+            customers=row["customers"] or 0,
+            new_customers=row["new_customers"] or 0,
         )
         for row in grouped.to_pyarrow().to_pylist()
     }

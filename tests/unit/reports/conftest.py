@@ -1,0 +1,82 @@
+"""Small data sets as Parquet files, with exactly the columns a lake table has, and a way to ask reports about them."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analytics import engine, result
+from analytics.catalogue import registry
+from analytics.reports import cohort_retention, revenue_trend, rfm
+
+Rows = Sequence[Mapping[str, Any]]
+Ask = Callable[..., result.Result]
+
+COMPUTE: Mapping[str, Callable[..., result.Result]] = {
+    "rfm": rfm.compute,
+    "cohort_retention": cohort_retention.compute,
+    "revenue_trend": revenue_trend.compute,
+}
+TYPES = {
+    "ordered_at": pa.timestamp("us", "UTC"),
+    "created_at": pa.timestamp("us", "UTC"),
+    "amount": pa.decimal128(18, 4),
+    "quantity": pa.decimal128(18, 4),
+    "unit_price": pa.decimal128(18, 4),
+    "rate": pa.decimal128(18, 10),
+    "on": pa.date32(),
+    "line_no": pa.int64(),
+}
+
+
+def _write(folder: Path, dataset: str, rows: Rows) -> engine.Snapshot:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if not rows:
+        return engine.Snapshot(dataset, 0, (), 0)
+    kinds = {**TYPES, **({"amount": pa.decimal128(38, 8)} if dataset == "order_lines" else {})}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
+    path = folder / f"{dataset}.parquet"
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), path)
+    return engine.Snapshot(dataset, 0, (str(path),), len(rows))
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """Return `ask(type, params, orders=[...], timezone=..., currency=...)`; any dataset may be given by name."""
+    asked = iter(range(1_000_000))
+
+    def _ask(
+        kind: str, params: Mapping[str, Any], *, timezone: str = "UTC", currency: str = "GBP", **datasets: Rows
+    ) -> result.Result:
+        folder = tmp_path / str(next(asked))
+        folder.mkdir()
+        snapshots = [_write(folder, name, rows) for name, rows in datasets.items()]
+        parsed = registry.REPORT_TYPES[kind].parse_params(params, timezone=timezone, currency=currency)
+        with engine.open_tables(snapshots, memory_limit="512MB", threads=2, spill_folder=folder / "spill") as tables:
+            return COMPUTE[kind](tables, parsed)
+
+    return _ask
+
+
+@pytest.fixture
+def order() -> Callable[..., dict[str, Any]]:
+    """Return a maker of order rows: `order("o1", "anna", "2024-01-31T10:00", "12.50", kind="refund")`."""
+
+    def _order(order_id: str, customer: str | None, at: str, amount: str, **rest: Any) -> dict[str, Any]:
+        moment = dt.datetime.fromisoformat(at)
+        return {
+            "order_id": order_id,
+            "customer_id": customer,
+            "ordered_at": moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC),
+            "amount": Decimal(amount),
+            "currency": "GBP",
+            "kind": "refund" if Decimal(amount) < 0 else "sale",
+            **rest,
+        }
+
+    return _order
