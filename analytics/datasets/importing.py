@@ -176,8 +176,7 @@ def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, m
             merger.rejected_keys(len(faults))
         rejects = rejecting.write(
             connection,
-            _relation(staged.rows),
-            staged.misshapen,
+            (_relation(staged.rows), staged.misshapen),
             faults=faults,
             mapping=staged.reading.mapping,
             folder=folder,

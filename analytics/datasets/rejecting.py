@@ -24,8 +24,7 @@ class Rejects:
 
 def write(
     connection: duckdb.DuckDBPyConnection,
-    relation: str,
-    misshapen: Path,
+    staged: tuple[str, Path],
     *,
     faults: Sequence[cleaning.Fault],
     mapping: headers.HeaderMapping,
@@ -33,8 +32,10 @@ def write(
 ) -> Rejects:
     """Rejects of the table `clean`, and those that never got so far, ordered by line.
 
-    The column is named as the file names it; a column that the file lacks, as we do.
+    The column is named as the file names it; a column that the file lacks, as we do. `staged` is the relation of
+    the rows and the file of those that are misshapen.
     """
+    relation, misshapen = staged
     named = dict(zip(mapping.names, mapping.headers, strict=True))
     columns = _case(wording.quote_text(named.get(fault.column, fault.column)) for fault in faults)
     codes = _case(fault.code for fault in faults)
