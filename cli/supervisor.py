@@ -216,7 +216,9 @@ class Supervisor:
     def _signals(self) -> Iterator[int]:
         """Have signals written to a pipe that the loop reads; the answer is the end to read from."""
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        numbers = (*_STOP_SIGNALS, signal.SIGCHLD)
+        # Under `nohup` the end of the terminal is none of our business.
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        numbers = [number for number in (*_STOP_SIGNALS, signal.SIGCHLD) if not (ignored and number is signal.SIGHUP)]
         before = {number: signal.signal(number, _leave_to_the_loop) for number in numbers}
         previous = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         try:

@@ -140,6 +140,7 @@ def _already_running(home: Path, pid: int | None) -> invocation.Failure:
 def _run(configured: settings.Settings, options: Options) -> int:
     processes = procfile.read(options.procfile)
     output = LogOutput()
+    output.introduce([OWN_NAME, *(entry.name for entry in processes.processes)])
     _clean_up_after_earlier_run(configured.home, output)
     with _web_socket(configured, options) as web:
         run = _Run(configured, options, web=web, output=output)
