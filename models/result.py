@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, Text, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -47,8 +47,9 @@ class Chunk:
     data: bytes
 
 
-def store(session: Session, result: StoredResult, chunks: Iterable[Chunk]) -> None:
+def store(session: Session, result: StoredResult, chunks: Iterable[Chunk], *, keep_for: timedelta) -> None:
     """Write a result in the caller's transaction, which also changes the job's state."""
+    result.expires_at = session.scalar(select(func.now() + keep_for))
     session.add(result)
     session.flush()
     for position, chunk in enumerate(chunks):

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -130,6 +131,10 @@ class Settings(BaseSettings):
     @property
     def upload_folder(self) -> Path:
         return (self.upload_dir or self.home / "uploads").expanduser().resolve()
+
+    @property
+    def result_retention(self) -> timedelta:
+        return timedelta(days=self.result_retention_days)
 
     @property
     def scratch_folder(self) -> Path:

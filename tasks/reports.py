@@ -1,11 +1,93 @@
-"""The queue `reports`: computing what was asked for. Bodies load, compute and store; the ceremony is in `workers.runtime`."""
+"""The queue `reports`: computing what was asked for. Bodies load, compute and store; the ceremony is in `workers.runtime`.
 
+The heavy half of `analytics` is imported inside: the web process imports this module to publish, and must stay light.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analytics import errors
+from analytics.catalogue import registry
+from models import result, settings
+from models.base import Json
 from workers.celery import app
-from workers.runtime import JobTask
 from workers.running_job import RunningJob
+from workers.runtime import JobTask
+
+if TYPE_CHECKING:
+    from analytics import engine
+    from analytics.result import Result
 
 
 @app.task(name="reports.run", base=JobTask)
 def run(job: RunningJob) -> None:
     """Compute a report on the pinned versions of its datasets, and store it with the job's success."""
-    raise NotImplementedError
+    job.check_cancelled()
+    job.progress("open", 0, 3)
+    snapshots = _open_snapshots(job)
+    job.progress("compute", 1, 3)
+    with job.scratch() as folder:
+        answer = _compute(job, snapshots, folder)
+    job.progress("store", 2, 3)
+    stored, chunks = _encode(job, snapshots, answer)
+    with job.finish() as final:
+        final.keep_result = settings.load().result_retention
+        result.store(final.session, stored, chunks, keep_for=final.keep_result)
+        final.outcome = {"row_count": stored.row_count, "sha256": stored.sha256}
+
+
+def _open_snapshots(job: RunningJob) -> "list[engine.Snapshot]":
+    """Find the files of the versions that were pinned when the job was accepted.
+
+    Raises:
+        errors.Refusal: a pinned version is no longer in the lake.
+    """
+    from analytics import engine  # noqa: PLC0415 - heavy
+    from models import lake  # noqa: PLC0415 - heavy
+
+    snapshots = []
+    for name, version in job.dataset_versions.items():
+        table = lake.open_table(settings.load().lake_location, organisation_id=str(job.organisation_id), dataset=name)
+        found = table.snapshot(version)
+        if found is None:
+            detail = f"Version {version} of {name} is no longer kept. Submit the report again without pinning it."
+            raise errors.Refusal("dataset-version-gone", detail, {"dataset": name, "version": version})
+        snapshots.append(engine.Snapshot(dataset=name, version=version, files=found.files, row_count=found.row_count))
+    return snapshots
+
+
+def _compute(job: RunningJob, snapshots: "list[engine.Snapshot]", folder: Path) -> "Result":
+    from analytics import engine  # noqa: PLC0415 - heavy
+
+    configured = settings.load()
+    params = registry.REPORT_TYPES[job.type].params.model_validate(job.params)
+    with engine.open_tables(
+        snapshots,
+        memory_limit=configured.engine_memory,
+        threads=configured.engine_threads,
+        spill_folder=folder,
+    ) as tables:
+        answer: Result = import_module(f"analytics.reports.{job.type}").compute(tables, params)
+    return answer
+
+
+def _encode(
+    job: RunningJob, snapshots: "list[engine.Snapshot]", answer: "Result"
+) -> tuple[result.StoredResult, list[result.Chunk]]:
+    """Turn an answer into what is stored: its header, its manifest, and its rows as Parquet chunks."""
+    from analytics.render import chunks, manifest  # noqa: PLC0415 - heavy
+
+    header = manifest.header(answer, registry.REPORT_TYPES[job.type], params=job.params)
+    encoded = [result.Chunk(piece.row_start, piece.row_count, piece.data) for piece in chunks.encode(answer.rows)]
+    sha256 = manifest.digest(header, (chunk.data for chunk in encoded))
+    datasets: Json = {found.dataset: {"version": found.version, "rows": found.row_count} for found in snapshots}
+    stored = result.StoredResult(
+        job_id=job.id,
+        header=header,
+        manifest=manifest.manifest(header, answer, datasets=datasets, sha256=sha256),
+        row_count=answer.rows.num_rows,
+        byte_count=sum(len(chunk.data) for chunk in encoded),
+        sha256=sha256,
+    )
+    return stored, encoded

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -258,7 +259,7 @@ def test_a_result_comes_back_chunk_by_chunk_and_goes_when_its_time_is_over(queue
     stored = result.StoredResult(job_id=queued.id, header={}, manifest={}, row_count=3, byte_count=2, sha256="x")
     chunks = [result.Chunk(0, 2, b"a"), result.Chunk(2, 1, b"b")]
     with session.transaction() as db:
-        result.store(db, stored, chunks)
+        result.store(db, stored, chunks, keep_for=timedelta(days=1))
     with session.transaction() as db:
         assert list(result.read_chunks(db, queued.id)) == chunks
         assert result.remove_expired(db, limit=10) == 0
