@@ -96,6 +96,10 @@ def _number(kind: dt.DataType, value: Any) -> ir.Scalar:
     scale = max(0, -int(number.normalize().as_tuple().exponent))
     if scale > 12:
         raise ValueError("more decimals than any column keeps")
+    if isinstance(kind, dt.Decimal) and kind.precision is not None and kind.scale is not None:
+        # The column's own type where the value fits it, so that the engine compares without casting the column.
+        fits = scale <= kind.scale and abs(number) < Decimal(10) ** (kind.precision - kind.scale)
+        return ibis.literal(number, type=kind if fits else dt.Decimal(38, max(scale, kind.scale)))
     return ibis.literal(number, type=dt.Decimal(38, scale)) if scale else ibis.literal(int(number))
 
 

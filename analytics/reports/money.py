@@ -10,7 +10,8 @@ from analytics.reports import calendar
 
 # Decimals of a converted amount: as many as the amount of a line has.
 _EXACT = "decimal(38, 8)"
-_RATE = "decimal(18, 10)"
+# As many digits as an amount, because Ibis multiplies decimals only when one type holds the other.
+_RATE = "decimal(38, 10)"
 
 
 @dataclass(frozen=True, slots=True)
