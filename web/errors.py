@@ -78,8 +78,8 @@ TABLE: tuple[tuple[type[Exception], Callable[[Exception], problems.Problem]], ..
     (werkzeug.exceptions.MethodNotAllowed, _method_not_allowed),
     (werkzeug.exceptions.RequestEntityTooLarge, _too_large),
     (werkzeug.exceptions.ClientDisconnected, _incomplete),
+    (werkzeug.exceptions.RequestTimeout, _timeout),
     (werkzeug.exceptions.BadRequest, _malformed),
-    (TimeoutError, _timeout),
     (Exception, _internal),
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flask
+import werkzeug.exceptions
 
 from web import problem_types, problems
 
@@ -24,10 +25,19 @@ def read() -> dict[str, Any]:
             "Send the body as `Content-Type: application/json`.",
             headers={"Accept": "application/json"},
         )
-    value = parse(flask.request.get_data(cache=False))
+    value = parse(_receive())
     if not isinstance(value, dict):
         raise _malformed('The body must be a JSON object, such as {"type": "rfm"}.')
     return value
+
+
+def _receive() -> bytes:
+    try:
+        return flask.request.get_data(cache=False)
+    except TimeoutError as error:
+        raise werkzeug.exceptions.RequestTimeout from error
+    except OSError as error:
+        raise werkzeug.exceptions.ClientDisconnected from error
 
 
 def parse(raw: bytes) -> Any:

@@ -9,7 +9,8 @@ from werkzeug.sansio import multipart
 from web import problem_types, problems
 
 FIELD = "file"
-LONGEST_PART_HEADER = 64 * 1024
+# Room for one piece of the body and what is left of the one before.
+LARGEST_BUFFER = 1024 * 1024
 MOST_PARTS = 20
 
 
@@ -22,7 +23,7 @@ class FileField:
         self._pieces = pieces
 
     def __iter__(self) -> Iterator[bytes]:
-        decoder = multipart.MultipartDecoder(_boundary(), LONGEST_PART_HEADER, max_parts=MOST_PARTS)
+        decoder = multipart.MultipartDecoder(_boundary(), LARGEST_BUFFER, max_parts=MOST_PARTS)
         for piece in self._pieces:
             decoder.receive_data(piece)
             yield from self._drain(decoder)

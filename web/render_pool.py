@@ -21,6 +21,10 @@ LIMIT_SECONDS = 60.0
 log = structlog.get_logger("web.rendering")
 
 
+class RenderingTooSlowError(RuntimeError):
+    """A piece of a result was not rendered in time."""
+
+
 class RenderPool:
     """A process pool made on first use, and made again when one of its processes dies."""
 
@@ -35,7 +39,7 @@ class RenderPool:
 
         Raises:
             BrokenProcessPool: the process died twice: what it renders is what kills it.
-            TimeoutError: it took too long.
+            RenderingTooSlowError: it took too long.
         """
         executor = self._get()
         try:
@@ -63,8 +67,9 @@ class RenderPool:
         future = executor.submit(function, *arguments)
         try:
             return future.result(timeout=LIMIT_SECONDS)
-        finally:
+        except TimeoutError as error:
             future.cancel()
+            raise RenderingTooSlowError(f"rendering took longer than {LIMIT_SECONDS} s") from error
 
     def _get(self) -> futures.ProcessPoolExecutor:
         with self._lock:

@@ -45,8 +45,7 @@ def receive(job_id: uuid.UUID) -> Upload:
 
     Raises:
         problems.Problem: the file is empty, the form is wrong, or there is no room.
-        werkzeug.exceptions.HTTPException: it is too large, or the client went away.
-        TimeoutError: the client was too slow.
+        werkzeug.exceptions.HTTPException: it is too large, it came too slowly, or the client went away.
     """
     _check_encoding()
     flask.request.max_content_length = settings.load().max_upload_bytes
@@ -107,8 +106,8 @@ def _pieces() -> Iterator[bytes]:
     while True:
         try:
             piece = stream.read(PIECE)
-        except TimeoutError:
-            raise
+        except TimeoutError as error:
+            raise werkzeug.exceptions.RequestTimeout from error
         except OSError as error:
             raise werkzeug.exceptions.ClientDisconnected from error
         if not piece:
@@ -116,7 +115,7 @@ def _pieces() -> Iterator[bytes]:
         received += len(piece)
         elapsed = time.monotonic() - began
         if elapsed > PATIENCE_SECONDS and received < elapsed * SLOWEST_BYTES_PER_SECOND:
-            raise TimeoutError("the upload is too slow")
+            raise werkzeug.exceptions.RequestTimeout
         yield piece
     if promised is not None and received < promised:
         raise werkzeug.exceptions.ClientDisconnected

@@ -1,0 +1,91 @@
+"""A real PostgreSQL for the tests of this folder: started once, migrated, reached through its Unix socket alone."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import flask.testing
+import pytest
+
+from cli import embedded
+from cli.process_spec import ProcessSpec
+from models import migrate, session, settings
+from tests.integration import web_api
+from web import app
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[settings.Settings]:
+    """The settings of a fresh home whose embedded database is running and migrated."""
+    # Not pytest's own folder: the path of a socket must be short.
+    home = Path(tempfile.mkdtemp(prefix="reckoner-test-"))
+    with pytest.MonkeyPatch.context() as environment:
+        for name in settings.Settings.model_fields:
+            environment.delenv(name.upper(), raising=False)
+        environment.setenv("RECKONER_HOME", str(home))
+        environment.setenv("LEASE_SECONDS", "30")
+        settings.load.cache_clear()
+        configured = settings.load()
+        postgres, _redis = embedded.specs(configured, environment=dict(os.environ), say=print)
+        process = _start(postgres, home / "postgres.log")
+        try:
+            migrate.upgrade()
+            yield configured
+        finally:
+            session.engine().dispose()
+            _stop(process)
+            settings.load.cache_clear()
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _start(spec: ProcessSpec, log: Path) -> subprocess.Popen[bytes]:
+    assert spec.prepare is not None
+    spec.prepare()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            spec.argv,
+            env=dict(spec.environment),
+            cwd=spec.working_folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            user=spec.account.uid if spec.account else None,
+            group=spec.account.gid if spec.account else None,
+            # A Ctrl-C at the keyboard must reach the tests before it reaches their database.
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while not spec.is_ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"PostgreSQL did not start:\n{log.read_text()}")
+        time.sleep(0.05)
+    return process
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def http(database: settings.Settings) -> flask.testing.FlaskClient:
+    """The web application, called without a socket in between."""
+    return app.create_app().test_client()
+
+
+@pytest.fixture
+def caller(http: flask.testing.FlaskClient) -> web_api.Caller:
+    """The admin key of an organisation of its own, so that tests do not see each other's jobs."""
+    return web_api.new_caller(http)

@@ -1,0 +1,210 @@
+"""The API as it is served: a real gunicorn process, real sockets, clients that misbehave."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pyarrow as pa
+import pytest
+
+from models import settings
+from tests.integration import web_api
+from tests.integration.web_api import Caller
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 30.0
+MOST_MEMORY = 100 * 1024 * 1024
+ROWS = 200_000
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running gunicorn, bound to a socket it inherited, as under the supervisor."""
+
+    process: subprocess.Popen[bytes]
+    address: tuple[str, int]
+    uploads: Path
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address[0]}:{self.address[1]}"
+
+    @property
+    def worker(self) -> psutil.Process:
+        (worker,) = psutil.Process(self.process.pid).children()
+        return worker
+
+
+@pytest.fixture(scope="module")
+def server(database: settings.Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("gunicorn") / "log"
+    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.py", "--bind", f"fd://{listener.fileno()}"],
+            cwd=ROOT,
+            env=dict(os.environ),
+            pass_fds=[listener.fileno()],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        running = Server(process, listener.getsockname(), database.upload_folder, log)
+        try:
+            _wait_until_alive(running)
+            yield running
+        finally:
+            process.terminate()
+            process.wait(40)
+
+
+def _wait_until_alive(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{server.url}/healthz", timeout=2).status_code == 200:
+                return
+        time.sleep(0.1)
+    pytest.fail(server.log.read_text())
+
+
+@pytest.fixture
+def api(server: Server, caller: Caller) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {caller.secret}"}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
+        yield client
+
+
+def files(server: Server) -> set[str]:
+    return {path.name for path in server.uploads.iterdir()} if server.uploads.exists() else set()
+
+
+def wait_for(condition: object, seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if callable(condition) and condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_an_upload_without_a_length_streams_to_the_disk(server: Server, api: httpx.Client) -> None:
+    piece = b"1,a,2026-01-02,10.50\n" * 5000
+    pieces = [web_api.CSV] + [piece] * 400
+    before = server.worker.memory_info().rss
+    answer = api.post("/v1/imports?dataset=orders", content=iter(pieces))
+    assert answer.status_code == 202, answer.text
+    assert (server.uploads / answer.json()["id"]).stat().st_size == sum(map(len, pieces)) > 40_000_000
+    assert server.worker.memory_info().rss - before < 10_000_000
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_a_client_that_dies_in_mid_upload_leaves_nothing(server: Server, caller: Caller, framing: str) -> None:
+    before = files(server)
+    head = "Content-Length: 100000000" if framing == "length" else "Transfer-Encoding: chunked"
+    request = f"POST /v1/imports?dataset=orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {caller.secret}\r\n{head}\r\n\r\n"
+    body = b"1,a,2026-01-02,10.50\n" * 50_000
+    with socket.create_connection(server.address) as connection:
+        connection.sendall(request.encode())
+        connection.sendall(body if framing == "length" else f"{len(body):x}\r\n".encode() + body + b"\r\n")
+        assert wait_for(lambda: files(server) - before), "the upload never began"
+    assert wait_for(lambda: files(server) == before), files(server) - before
+    assert caller.get("/v1/imports").json["data"] == []
+
+
+def test_a_body_above_the_limit_is_refused_before_it_is_sent(server: Server, caller: Caller) -> None:
+    connection = http.client.HTTPConnection(*server.address, timeout=20)
+    connection.putrequest("POST", "/v1/imports?dataset=orders")
+    connection.putheader("Authorization", f"Bearer {caller.secret}")
+    connection.putheader("Content-Length", str(1 << 50))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert json.loads(answer.read())["type"] == "/docs/problems/too-large"
+    connection.close()
+
+
+def test_waiting_over_a_socket(caller: Caller, api: httpx.Client) -> None:
+    web_api.give_dataset(caller)
+    job = api.post("/v1/reports", json={"type": "rfm"}).json()
+    timer = threading.Timer(0.3, web_api.finish, (job["id"], pa.table({"n": [1]})))
+    timer.start()
+    answer = api.get(job["links"]["self"], headers={"Prefer": "wait=20"})
+    timer.join()
+    assert answer.json()["status"] == "succeeded"
+    assert answer.headers["Preference-Applied"] == "wait=20"
+
+
+def test_many_who_wait_do_not_keep_others_out(caller: Caller, api: httpx.Client) -> None:
+    web_api.give_dataset(caller)
+    job = api.post("/v1/reports", json={"type": "rfm"}).json()
+    waiting = [threading.Thread(target=api.get, args=(f"{job['links']['self']}?wait=4",)) for _ in range(40)]
+    for thread in waiting:
+        thread.start()
+    time.sleep(0.5)
+    began = time.monotonic()
+    assert api.get("/healthz").status_code == 200
+    assert time.monotonic() - began < 2
+    for thread in waiting:
+        thread.join()
+
+
+def test_a_long_result_streams_and_the_worker_stays_small(server: Server, caller: Caller, api: httpx.Client) -> None:
+    web_api.give_dataset(caller)
+    job = api.post("/v1/reports", json={"type": "rfm"}).json()
+    table = pa.table({"name": [f"customer {number}" for number in range(ROWS)], "orders": list(range(ROWS))})
+    web_api.finish(job["id"], table, rows_per_chunk=20_000)
+    answer = api.get(job["links"]["result"], params={"format": "csv"})
+    assert answer.status_code == 200
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert len(answer.content.splitlines()) == ROWS + 1
+    assert len(api.get(job["links"]["result"]).json()["rows"]) == ROWS
+    for path in ("/docs", "/openapi.json", "/v1/report-types/rfm", "/v1/datasets", "/readyz"):
+        assert api.get(path).status_code == 200
+    memory = server.worker.memory_info().rss
+    print(f"web worker: {memory / 2**20:.0f} MiB")
+    assert memory <= MOST_MEMORY
+
+
+def test_a_renderer_that_is_killed_is_replaced(server: Server, caller: Caller, api: httpx.Client) -> None:
+    web_api.give_dataset(caller)
+    job = api.post("/v1/reports", json={"type": "rfm"}).json()
+    web_api.finish(job["id"], pa.table({"n": [1, 2]}))
+    assert api.get(job["links"]["result"]).status_code == 200
+    renderers = [child for child in server.worker.children() if "spawn_main" in " ".join(child.cmdline())]
+    assert renderers
+    for renderer in renderers:
+        renderer.send_signal(signal.SIGKILL)
+    assert api.get(job["links"]["result"]).json()["rows"] == [[1], [2]]
+
+
+def test_the_log_has_ids_and_no_secrets(server: Server, caller: Caller, api: httpx.Client) -> None:
+    marker = f"mark-{uuid.uuid4()}"
+    api.get("/v1/reports?type=rfm&status=failed", headers={"X-Request-Id": marker})
+    assert wait_for(lambda: marker in server.log.read_text())
+    line = next(json.loads(line) for line in server.log.read_text().splitlines() if marker in line)
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/reports", 200)
+    assert line["organisation_id"] == str(caller.organisation_id)
+    assert line["ms"] > 0
+    assert caller.secret not in server.log.read_text()
+
+
+def test_it_ends_soon_and_leaves_no_process(database: settings.Settings, server: Server) -> None:
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    server.process.terminate()
+    assert server.process.wait(20) == 0
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert alive == []
