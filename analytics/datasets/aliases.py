@@ -80,7 +80,7 @@ ALIASES: Mapping[str, Mapping[str, str]] = {
         "amount": "amount dealamount closevalue value dealvalue opportunityamount amountincompanycurrency totalvalue",
         "list_amount": "listamount listprice salesprice listvalue",
         "currency": CURRENCY,
-        "probability": "probability dealprobability winprobability probability%",
+        "probability": "probability dealprobability winprobability",
         "created_at": CREATED_AT,
         "expected_close_on": "expectedcloseon expectedclosedate forecastclosedate expectedclose targetclosedate",
         "closed_at": "closedat closedate closeddate dateclosed closedon wontime actualclosedate",

@@ -150,7 +150,7 @@ def _safe_names(
 
 
 def _snake_case(header: str, position: int) -> str:
-    plain = unicodedata.normalize("NFKD", header).encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", header.replace("ß", "ss")).encode("ascii", "ignore").decode()
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain)
     name = re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")[:LONGEST_NAME]
     if not name:

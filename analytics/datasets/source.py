@@ -94,8 +94,9 @@ class TextSource:
             try:
                 data.decode("utf-8")
             except UnicodeDecodeError:
-                # After characters that only UTF-8 explains, what does not decode is damage and no other encoding.
-                if self.encoding == "utf-8":
+                # Where more characters are explained by UTF-8 than are not, the others are damage, not another encoding.
+                if self.encoding == "utf-8" or _mostly_utf8(data):
+                    self.encoding = "utf-8"
                     return Block(data.decode("utf-8", "replace").encode(), damaged=True)
             else:
                 self.encoding = "utf-8"
@@ -201,6 +202,13 @@ def _encoding_by_mark(head: bytes) -> str:
     if len(sample) >= 4 and sample[::2].count(0) > len(sample) * 0.4 and 0 not in sample[1::2]:
         return "utf-16-be"
     return "utf-8"
+
+
+def _mostly_utf8(data: bytes) -> bool:
+    text = data.decode("utf-8", "replace")
+    damaged = text.count("\N{REPLACEMENT CHARACTER}")
+    beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
+    return beyond_ascii >= 2 * damaged
 
 
 def _from_utf16(first: bytes, blocks: Iterator[bytes], encoding: str) -> Iterator[Block]:
