@@ -66,8 +66,8 @@ class Filter(BaseModel):
     column: ColumnName | None = Field(None, description="A column of the facts or of `customers`.")
     op: Op | None = Field(None, description="The comparison.")
     value: Annotated[Any, WithJsonSchema(_VALUE_SCHEMA)] = None
-    and_: tuple["Filter", ...] | None = Field(None, alias="and", min_length=1, description="All of these hold.")
-    or_: tuple["Filter", ...] | None = Field(None, alias="or", min_length=1, description="At least one of these holds.")
+    and_: tuple["Filter", ...] | None = Field(None, alias="and", description="All of these hold.")
+    or_: tuple["Filter", ...] | None = Field(None, alias="or", description="At least one of these holds.")
     not_: "Filter | None" = Field(None, alias="not", description="This does not hold.")
 
     @field_validator("value")
@@ -83,7 +83,7 @@ class Filter(BaseModel):
         leaf = given & {"column", "op", "value"}
         if len(branches) > 1 or (branches and leaf):
             raise PydanticCustomError("filter_form", "Give either column, op and value, or one of and, or, not")
-        if branches and all(getattr(self, name) is None for name in branches):
+        if branches and not any(getattr(self, name) for name in branches):
             raise PydanticCustomError("filter_form", "and, or and not need something to combine")
         if not branches and leaf != {"column", "op", "value"}:
             raise PydanticCustomError("filter_form", "A comparison needs column, op and value")

@@ -132,7 +132,7 @@ class ReportParams(BaseModel):
         description="The moment the report is made for: nothing at or after it is read. "
         "Default: the end of the last local day the data reach, or `end` if that is earlier.",
     )
-    week_start: WeekStart = Field(WeekStart.MONDAY, description="The first day of a week.")
+    week_start: WeekStart = Field(WeekStart.MONDAY, description="The day on which periods of a week begin.")
     refunds: Refunds = Field(
         Refunds.ON_REFUND_DATE,
         description="Whether a refund counts on its own date, on the date of the order it refunds, or not at all. "

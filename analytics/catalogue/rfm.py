@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from analytics.catalogue import columns, parameters
@@ -19,7 +19,7 @@ class Method(StrEnum):
     FIXED = "fixed"
 
 
-Bounds = Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(min_length=1, max_length=9)]
+Bounds = Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(max_length=9)]
 
 
 class Thresholds(BaseModel):
@@ -41,22 +41,23 @@ class RfmParams(parameters.ReportParams):
         description="quantile: cut at the values that split customers evenly, equal values share a score; "
         "rank: bins of equal size, equal values ordered by customer id; fixed: cut at `thresholds`.",
     )
-    thresholds: Thresholds | None = Field(None, description="The cut points; required by, and only for, `fixed`.")
+    thresholds: Thresholds | None = Field(
+        None, validate_default=True, description="The cut points; required by, and only for, `fixed`."
+    )
 
-    @model_validator(mode="after")
-    def _thresholds_suit_method(self) -> Self:
-        if (self.method is Method.FIXED) != (self.thresholds is not None):
+    @field_validator("thresholds")
+    @classmethod
+    def _thresholds_suit_method(cls, thresholds: Thresholds | None, info: ValidationInfo) -> Thresholds | None:
+        method, bins = info.data.get("method"), info.data.get("bins")
+        if method is not None and (method is Method.FIXED) != (thresholds is not None):
             raise PydanticCustomError("thresholds", "`thresholds` goes with method `fixed`, and only with it")
-        if self.thresholds is not None:
-            for name in ("recency", "frequency", "monetary"):
-                bounds = getattr(self.thresholds, name)
-                if len(bounds) != self.bins - 1 or any(low >= high for low, high in pairwise(bounds)):
-                    raise PydanticCustomError(
-                        "thresholds",
-                        "thresholds.{name} needs {count} rising numbers",
-                        {"name": name, "count": self.bins - 1},
-                    )
-        return self
+        for name in ("recency", "frequency", "monetary") if thresholds is not None and bins is not None else ():
+            bounds = getattr(thresholds, name)
+            if len(bounds) != bins - 1 or any(low >= high for low, high in pairwise(bounds)):
+                raise PydanticCustomError(
+                    "thresholds", "thresholds.{name} needs {count} rising numbers", {"name": name, "count": bins - 1}
+                )
+        return thresholds
 
 
 TYPE = ReportType(

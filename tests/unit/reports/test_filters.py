@@ -94,7 +94,10 @@ def test_a_filter_on_the_amount_is_about_the_whole_order(ask, lines):
 
 
 def test_imported_orders_give_way_to_lines_when_a_filter_needs_them(ask, lines, order):
-    orders = [order("1", "anna", "2024-01-10", "99", channel="web"), order("2", "bert", "2024-01-10", "99", channel="shop")]
+    orders = [
+        order("1", "anna", "2024-01-10", "99", channel="web"),
+        order("2", "bert", "2024-01-10", "99", channel="shop"),
+    ]
     assert ask("rfm", {}, orders=orders, order_lines=lines).summary["revenue"] == "198.00"
     both = {"and": [leaf("product", "eq", "mug"), leaf("channel", "eq", "web")]}
     assert ask("rfm", {"filter": both}, orders=orders, order_lines=lines).summary["revenue"] == "15.00"

@@ -27,7 +27,9 @@ def test_no_rows_is_an_answer(ask, kind, dataset):
 
 
 def test_one_customer(ask, order):
-    answer = ask("rfm", {}, orders=[order("1", "anna", "2024-03-01T10:00", "10.50"), order("2", "anna", "2024-03-09T10:00", "5")])
+    answer = ask(
+        "rfm", {}, orders=[order("1", "anna", "2024-03-01T10:00", "10.50"), order("2", "anna", "2024-03-09T10:00", "5")]
+    )
     row = _by_customer(answer)["anna"]
     assert (row["recency_days"], row["frequency"], row["monetary"]) == (1, 2, Decimal("15.5"))
     assert row["first_order"] == dt.datetime(2024, 3, 1, 10, tzinfo=dt.UTC)
