@@ -17,6 +17,8 @@ from cli import child_environment, credentials, flower_access, readiness, runtim
 from cli.runtime_file import Runtime
 
 POLL_SECONDS = 0.05
+# How long one look at the web server may last before it is asked whether the stack still runs.
+LOOK_SECONDS = 5.0
 T = TypeVar("T")
 
 
@@ -187,7 +189,7 @@ class Stack:
         if self.ready_path is None:
             return running.complete
         try:
-            readiness.wait_until_ready(running.web_url + self.ready_path, deadline=time.monotonic() + 1.0)
+            readiness.wait_until_ready(running.web_url + self.ready_path, deadline=time.monotonic() + LOOK_SECONDS)
         except readiness.NotReadyError:
             return False
         return True

@@ -52,6 +52,8 @@ def _process(plan: Plan, entry: Entry) -> ProcessSpec:
     words = entry.words
     if entry.name == WEB:
         return _web(plan, base)
+    if "celery" in words:
+        base = dataclasses.replace(base, environment=_without_warning_about_root(plan.environment))
     if "celery" in words and "worker" in words:
         return dataclasses.replace(
             base,
@@ -61,6 +63,12 @@ def _process(plan: Plan, entry: Entry) -> ProcessSpec:
             death_signal=signal.SIGKILL,
         )
     return base
+
+
+def _without_warning_about_root(environment: Mapping[str, str]) -> dict[str, str]:
+    """Celery warns root of messages that run code when they are read; ours are JSON, and ids only."""
+    filters = [environment.get("PYTHONWARNINGS", ""), "ignore:You're running the worker with superuser privileges"]
+    return {**environment, "PYTHONWARNINGS": ",".join(filter(None, filters))}
 
 
 def _web(plan: Plan, base: ProcessSpec) -> ProcessSpec:
