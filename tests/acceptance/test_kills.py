@@ -21,12 +21,12 @@ MOST_TRIES = 20
 
 
 @pytest.fixture(scope="module")
-def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    client = Client.of_new_organisation(stack)
-    file = data.orders(tmp_path_factory.mktemp("shop"), customers=20_000, orders_=200_000)
-    job = client.import_("orders", file)
-    assert job["status"] == "succeeded", job
-    return client
+def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with Client.of_new_organisation(stack) as client:
+        file = data.orders(tmp_path_factory.mktemp("shop"), customers=20_000, orders_=200_000)
+        job = client.import_("orders", file)
+        assert job["status"] == "succeeded", job
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_killing_the_worker_during_an_import_leaves_all_or_nothing(shop: Client,
         rows = finished["rows"]
         assert rows["read"] == rows["inserted"] + rows["rejected"]
         versions = client.http.get("/v1/datasets/orders/versions").json()["data"]
-        assert [version["row_count"] for version in versions] == [rows["inserted"]]
+        assert [version["rows"] for version in versions] == [rows["inserted"]]
 
 
 def _flush_redis(stack: Stack) -> None:

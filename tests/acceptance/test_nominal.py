@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -20,11 +21,11 @@ JOB_MEMBERS = {
 
 
 @pytest.fixture(scope="module")
-def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    client = Client.of_new_organisation(stack)
-    job = client.import_("orders", data.orders(tmp_path_factory.mktemp("shop"), customers=300))
-    assert job["status"] == "succeeded", job
-    return client
+def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with Client.of_new_organisation(stack) as client:
+        job = client.import_("orders", data.orders(tmp_path_factory.mktemp("shop"), customers=300))
+        assert job["status"] == "succeeded", job
+        yield client
 
 
 def test_a_report_from_request_to_rows(shop: Client) -> None:

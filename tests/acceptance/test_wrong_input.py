@@ -1,5 +1,6 @@
 """What a new user gets wrong: each a problem document that says what to do, and nothing half written."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,10 +14,10 @@ ORDERS = b"order_id,customer_id,ordered_at,amount\n1,a,2025-01-02,10.00\n2,b,202
 
 
 @pytest.fixture(scope="module")
-def small(stack: Stack) -> Client:
-    client = Client.of_new_organisation(stack)
-    assert client.import_("orders", ORDERS)["status"] == "succeeded"
-    return client
+def small(stack: Stack) -> Iterator[Client]:
+    with Client.of_new_organisation(stack) as client:
+        assert client.import_("orders", ORDERS)["status"] == "succeeded"
+        yield client
 
 
 def _problem(answer: Any, status: int, slug: str) -> Json:
@@ -57,8 +58,8 @@ def test_a_report_on_data_that_is_not_there_says_what_to_import(client: Client) 
 
 def test_without_a_key_with_a_wrong_one_and_with_anothers_id(small: Client, client: Client) -> None:
     job = small.http.get("/v1/jobs").json()["data"][0]
-    _problem(client.http.get("/v1/jobs", headers={"Authorization": ""}), 401, "unauthorized")
-    _problem(client.http.get("/v1/jobs", headers={"Authorization": "Bearer rk_wrong"}), 401, "unauthorized")
+    _problem(client.http.get("/v1/jobs", headers={"Authorization": ""}), 401, "unauthenticated")
+    _problem(client.http.get("/v1/jobs", headers={"Authorization": "Bearer rk_wrong"}), 401, "unauthenticated")
     _problem(client.http.get(f"/v1/jobs/{job['id']}"), 404, "not-found")
     _problem(client.http.get("/v1/nothing"), 404, "not-found")
 
@@ -82,7 +83,7 @@ def test_a_bad_file_fails_with_words_and_writes_nothing(client: Client, content:
         assert job["error"]["detail"]
         assert code is None or job["error"]["type"].endswith(code), job["error"]
     datasets = {row["name"]: row for row in client.http.get("/v1/datasets").json()["data"]}
-    assert not datasets["orders"].get("row_count")
+    assert not datasets["orders"]["rows"]
 
 
 def test_an_empty_body_and_an_unknown_option_are_refused_at_once(client: Client) -> None:
