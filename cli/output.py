@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import click
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -14,6 +15,8 @@ from rich.table import Table
 from cli import invocation
 
 SHOWN_ROWS = 20
+# Blanks that the drawing puts around each column.
+PADDING = 2
 
 
 class Reporter(Protocol):
@@ -49,13 +52,28 @@ def rows(
 def table(
     names: Sequence[str], cells: Sequence[Sequence[Any]], *, title: str = "", numeric: frozenset[str] = frozenset()
 ) -> None:
-    """Draw a table, on a terminal or not."""
-    drawn = Table(title=title or None, title_justify="left", header_style="bold")
-    for name in names:
+    """Draw a table, on a terminal or not. Columns that do not fit beside the first ones are named below, not squeezed."""
+    console = Console()
+    printed = [[_plain(cell) for cell in row] for row in cells]
+    shown = _fitting(names, printed, console.width)
+    drawn = Table(title=title or None, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    for name in names[:shown]:
         drawn.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
-    for row in cells:
-        drawn.add_row(*(_plain(cell) for cell in row))
-    Console().print(drawn)
+    for row in printed:
+        drawn.add_row(*row[:shown])
+    console.print(drawn)
+    if shown < len(names):
+        console.print(f"not shown for lack of width: {', '.join(names[shown:])}", style="dim")
+
+
+def _fitting(names: Sequence[str], printed: Sequence[Sequence[str]], width: int) -> int:
+    """Return how many of the first columns fit into the width; at least one."""
+    used = 0
+    for position, name in enumerate(names):
+        used += PADDING + max([len(name), *(len(row[position]) for row in printed)])
+        if used > width:
+            return max(position, 1)
+    return len(names)
 
 
 @contextmanager

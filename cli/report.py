@@ -70,7 +70,12 @@ def show(server: api.Api, job: dict[str, Any], limit: int) -> None:
     columns = result["columns"]
     names = [column["name"] for column in columns]
     numeric = frozenset(column["name"] for column in columns if column["type"] in NUMERIC)
-    output.table(names, result["rows"][:limit], title=job["type"], numeric=numeric)
+    timestamps = {position for position, column in enumerate(columns) if column["type"] == "timestamp"}
+    rows = [
+        [cell[:16].replace("T", " ") if cell and position in timestamps else cell for position, cell in enumerate(row)]
+        for row in result["rows"][:limit]
+    ]
+    output.table(names, rows, title=job["type"], numeric=numeric)
     if result["row_count"] > limit:
         output.say(f"… and {result['row_count'] - limit:,} more rows (--out FILE.csv has them all)")
     for warning in result["warnings"]:
