@@ -51,7 +51,9 @@ class RfmParams(parameters.ReportParams):
         method, bins = info.data.get("method"), info.data.get("bins")
         if method is not None and (method is Method.FIXED) != (thresholds is not None):
             raise PydanticCustomError("thresholds", "`thresholds` goes with method `fixed`, and only with it")
-        for name in ("recency", "frequency", "monetary") if thresholds is not None and bins is not None else ():
+        if thresholds is None or bins is None:
+            return thresholds
+        for name in ("recency", "frequency", "monetary"):
             bounds = getattr(thresholds, name)
             if len(bounds) != bins - 1 or any(low >= high for low, high in pairwise(bounds)):
                 raise PydanticCustomError(

@@ -2,7 +2,9 @@
 
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +14,8 @@ from analytics.render import cells, page_style, pictures
 ROWS_SHOWN = 200
 _NUMERIC = frozenset({"integer", "decimal", "number"})
 _LIST_SHOWN = 60
+_SHARES = frozenset({"rate", "share"})
+_EXACT = re.compile(r"-?\d+\.\d{2,}")
 
 
 def start(header: Mapping[str, Any]) -> bytes:
@@ -126,8 +130,15 @@ def _headline(summary: Mapping[str, Any]) -> str:
             )
         elif not isinstance(value, list) and name not in {"as_of", "currency"}:
             tiles.append((name, value))
-    shown = "".join(f"<div><dt>{_words(name)}</dt><dd>{_scalar(value)}</dd></div>" for name, value in tiles)
+    shown = "".join(f"<div><dt>{_words(name)}</dt><dd>{_headline_value(value)}</dd></div>" for name, value in tiles)
     return f'<dl class="tiles">{shown}</dl>' if shown else ""
+
+
+def _headline_value(value: Any) -> str:
+    """Print exact money rounded to hundredths with its thousands apart; every digit is in the tooltip and the rows."""
+    if isinstance(value, str) and _EXACT.fullmatch(value):
+        return f'<span title="{_text(value)}">{Decimal(value):,.2f}</span>'
+    return _scalar(value)
 
 
 def _scalar(value: Any) -> str:
@@ -167,11 +178,17 @@ def _small_table(items: Sequence[Mapping[str, Any]]) -> str:
     marks = {name: ' class="n"' if name in numeric else "" for name in names}
     heads = "".join(f'<th scope="col"{marks[name]}>{_words(name)}</th>' for name in names)
     rows = "".join(
-        "<tr>" + "".join(f"<td{marks[name]}>{_scalar(item.get(name))}</td>" for name in names) + "</tr>"
+        "<tr>" + "".join(f"<td{marks[name]}>{_small_cell(name, item.get(name))}</td>" for name in names) + "</tr>"
         for item in items[:_LIST_SHOWN]
     )
     more = _quiet(f"{len(items) - _LIST_SHOWN:,} more in the data.") if len(items) > _LIST_SHOWN else ""
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>{more}'
+
+
+def _small_cell(name: str, value: Any) -> str:
+    if isinstance(value, float) and (name in _SHARES or name.endswith("_share")):
+        return f"{value:.1%}"
+    return _headline_value(value)
 
 
 def _columns(columns: Sequence[Mapping[str, Any]]) -> str:

@@ -15,11 +15,11 @@ section{background:var(--card);border:1px solid var(--line);border-radius:8px;pa
 section h2:not(:first-child){margin-top:1.2rem}p{margin:.3rem 0;overflow-wrap:anywhere}a{color:var(--accent)}
 .warn{background:var(--warn);border-left:4px solid var(--warnline);border-radius:4px;margin:0 0 1rem;
 padding:.6rem 1rem .6rem 2rem}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.6rem;margin:0}
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.6rem;margin:0}
 .tiles div{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.6rem .8rem;min-width:0}
-dt{color:var(--quiet);font-size:.8rem}.tiles dd{margin:0;font-size:1.2rem;font-weight:600;overflow-wrap:anywhere;
+dt{color:var(--quiet);font-size:.8rem}.tiles dd{margin:0;font-size:1.1rem;font-weight:600;overflow-wrap:anywhere;
 font-variant-numeric:tabular-nums}
-.charts{display:grid;gap:1rem;margin:1rem 0}
+.charts{display:grid;gap:1rem;margin:1rem 0;grid-template-columns:repeat(auto-fit,minmax(min(30rem,100%),1fr))}
 figure{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:0;padding:1rem;overflow-x:auto}
 figcaption{font-weight:600;margin-bottom:.5rem}figure svg{max-width:100%;height:auto;display:block}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}

@@ -27,7 +27,14 @@ def bars(
 def lines(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, color: str | None = None) -> result.Chart:
     """Return lines over calendar time, with a point on each value."""
     encoding: dict[str, Any] = {
-        "x": {"field": x, "type": "temporal", "title": None, "timeUnit": {"unit": "utcyearmonthdate"}},
+        "x": {
+            "field": x,
+            "type": "temporal",
+            "title": None,
+            # Periods are calendar days; drawn in UTC they stay the days they are.
+            "scale": {"type": "utc"},
+            "axis": {"format": "%d %b %y", "labelOverlap": True, "tickCount": 8},
+        },
         "y": {"field": y, "type": "quantitative", "title": y.replace("_", " ")},
     }
     if color is not None:
@@ -48,7 +55,7 @@ def heat(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, value
     """Return a grid of cells shaded by value, each with its value as a percentage."""
     sides = {
         "x": {"field": x, "type": "ordinal", "title": x.replace("_", " "), "axis": {"labelAngle": 0}},
-        "y": {"field": y, "type": "ordinal", "title": y.replace("_", " ")},
+        "y": {"field": y, "type": "ordinal", "title": None},
     }
     shade = {"field": value, "type": "quantitative", "scale": {"scheme": "blues", "domainMin": 0}, "legend": None}
     ink = {

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pydantic
 import pytest
@@ -14,11 +15,11 @@ ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("pandas", "numpy", "duckdb", "ibis", "scipy", "pyarrow", "deltalake", "altair")
 
 
-def _parse(raw, kind="rfm"):
+def _parse(raw: dict[str, Any], kind: str = "rfm") -> Any:
     return registry.REPORT_TYPES[kind].parse_params(raw, timezone="Europe/London", currency="GBP")
 
 
-def _leaf(**rest):
+def _leaf(**rest: Any) -> dict[str, Any]:
     return {"column": "amount", "op": "gt", "value": 1, **rest}
 
 
@@ -55,13 +56,13 @@ def _leaf(**rest):
         ({"filter": {"and": [_leaf()] * 101}}, ("filter",)),
     ],
 )
-def test_an_error_says_where(raw, pointer):
+def test_an_error_says_where(raw: dict[str, Any], pointer: tuple[str | int, ...]) -> None:
     with pytest.raises(pydantic.ValidationError) as error:
         _parse(raw)
     assert [found["loc"] for found in error.value.errors()] == [pointer]
 
 
-def test_depth_is_bounded_before_anything_recurses():
+def test_depth_is_bounded_before_anything_recurses() -> None:
     tree = _leaf()
     for _ in range(7):
         tree = {"not": tree}
@@ -75,7 +76,7 @@ def test_depth_is_bounded_before_anything_recurses():
 
 
 @pytest.mark.parametrize("kind", sorted(registry.REPORT_TYPES))
-def test_canonical_parameters_parse_to_themselves(kind):
+def test_canonical_parameters_parse_to_themselves(kind: str) -> None:
     raw = {
         "filter": {"and": [_leaf(op="in", value=["1", "2"]), {"not": _leaf(op="is_null", value=True)}]},
         "as_of": "2024-03-01T01:00:00+01:00",
@@ -91,7 +92,7 @@ def test_canonical_parameters_parse_to_themselves(kind):
     assert _parse(json.loads(json.dumps(dumped)), kind).model_dump(mode="json") == dumped
 
 
-def test_local_moments_are_in_the_zone_of_the_report():
+def test_local_moments_are_in_the_zone_of_the_report() -> None:
     params = _parse({"start": "2024-07-01", "end": "2024-07-02T00:00:00", "timezone": "Europe/London"})
     assert params.instant_of(params.start).isoformat() == "2024-06-30T23:00:00+00:00"
     assert params.instant_of(params.end).isoformat() == "2024-07-01T23:00:00+00:00"
@@ -99,7 +100,7 @@ def test_local_moments_are_in_the_zone_of_the_report():
 
 
 @pytest.mark.parametrize("kind", sorted(registry.REPORT_TYPES))
-def test_every_type_describes_itself(kind):
+def test_every_type_describes_itself(kind: str) -> None:
     described = registry.REPORT_TYPES[kind]
     schema = described.params.model_json_schema()
     assert described.name == kind
@@ -113,14 +114,14 @@ def test_every_type_describes_itself(kind):
     assert {column.unit for column in money} == {"currency"}
 
 
-def test_segments_cover_the_grid_and_each_has_a_meaning():
+def test_segments_cover_the_grid_and_each_has_a_meaning() -> None:
     names = {rfm_segments.segment(r, fm) for r in range(1, 6) for fm in range(1, 6)}
     assert names == set(rfm_segments.MEANINGS)
     assert rfm_segments.segment(5, 5) == "champions"
     assert rfm_segments.segment(1, 1) == "lost"
 
 
-def test_the_catalogue_is_light():
+def test_the_catalogue_is_light() -> None:
     """The web reads the catalogue, so importing it must not load what only workers need."""
     script = f"import sys, analytics.catalogue.registry; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -66,7 +66,7 @@ def _render(fmt: str, rows_per_chunk: int = 2) -> str:
     return (stream.render_start(fmt, HEADER) + body + stream.render_end(fmt, HEADER)).decode()
 
 
-def test_json_is_the_contract():
+def test_json_is_the_contract() -> None:
     shown = json.loads(_render("json"), parse_constant=pytest.fail)
     assert list(shown) == [
         "type", "version", "columns", "rows", "row_count", "summary", "charts", "warnings", "dropped", "invariants", "manifest",
@@ -84,7 +84,7 @@ def test_json_is_the_contract():
 
 
 @pytest.mark.parametrize("fmt", ["json", "ndjson", "csv", "html"])
-def test_pieces_do_not_show(fmt):
+def test_pieces_do_not_show(fmt: str) -> None:
     """How rows were cut into chunks is not seen in what is printed; a page needs its rows in the first chunk only."""
     if fmt == "html":
         assert _render(fmt, 5) == _render(fmt, 50)
@@ -92,13 +92,13 @@ def test_pieces_do_not_show(fmt):
         assert _render(fmt, 1) == _render(fmt, 2) == _render(fmt, 50)
 
 
-def test_ndjson_has_a_named_object_per_row():
+def test_ndjson_has_a_named_object_per_row() -> None:
     first = json.loads(_render("ndjson").splitlines()[0])
     assert first["name"] == '=cmd|"x"'
     assert list(first) == [column.name for column in COLUMNS]
 
 
-def test_csv_reads_back_and_nothing_in_it_runs():
+def test_csv_reads_back_and_nothing_in_it_runs() -> None:
     text = _render("csv")
     assert text.count("\r\n") == 6
     rows = list(csv.reader(io.StringIO(text, newline="")))
@@ -109,7 +109,7 @@ def test_csv_reads_back_and_nothing_in_it_runs():
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_csv_disarms_every_start_of_a_formula(start):
+def test_csv_disarms_every_start_of_a_formula(start: str) -> None:
     rows = pa.table({"name": [start + "1"], "n": pa.array([-1], pa.int64())})
     data = next(iter(chunks.encode(rows))).data
     read = next(csv.reader(io.StringIO(stream.render_chunk("csv", HEADER, data, True).decode(), newline="")))
@@ -122,12 +122,12 @@ class _Page(HTMLParser):
         self.tags: list[str] = []
         self.links: list[str] = []
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links.extend(value for name, value in attrs if name in {"src", "href"} and value)
 
 
-def test_html_stands_alone_and_escapes():
+def test_html_stands_alone_and_escapes() -> None:
     text = _render("html", 50)
     page = _Page()
     page.feed(text)
@@ -142,7 +142,7 @@ def test_html_stands_alone_and_escapes():
         assert needed in text
 
 
-def test_no_rows_print_in_every_format():
+def test_no_rows_print_in_every_format() -> None:
     empty = HEADER | {"row_count": 0}
     whole = stream.render_start("json", empty) + stream.render_end("json", empty)
     assert json.loads(whole)["rows"] == []
@@ -150,7 +150,7 @@ def test_no_rows_print_in_every_format():
     assert b"No rows" in stream.render_end("html", empty)
 
 
-def test_chunks_are_deterministic_and_complete():
+def test_chunks_are_deterministic_and_complete() -> None:
     pieces = list(chunks.encode(ROWS, 2))
     assert [(piece.row_start, piece.row_count) for piece in pieces] == [(0, 2), (2, 2), (4, 1)]
     assert [piece.data for piece in pieces] == [piece.data for piece in chunks.encode(ROWS, 2)]
@@ -160,7 +160,7 @@ def test_chunks_are_deterministic_and_complete():
     assert together["rate"].cast(pa.string()) == ROWS["rate"].cast(pa.string())
 
 
-def test_digest_follows_the_numbers_and_not_the_words():
+def test_digest_follows_the_numbers_and_not_the_words() -> None:
     pieces = [piece.data for piece in chunks.encode(ROWS, 2)]
     whole = manifest.digest(HEADER, pieces)
     assert whole == manifest.digest(HEADER | {"manifest": "/elsewhere", "definition": "better said"}, pieces)
@@ -169,7 +169,7 @@ def test_digest_follows_the_numbers_and_not_the_words():
     assert whole != manifest.digest(HEADER, pieces[:2])
 
 
-def test_manifest_tells_how_it_was_made():
+def test_manifest_tells_how_it_was_made() -> None:
     told = manifest.manifest(HEADER, ANSWER, datasets={"orders": {"version": 7, "rows": 9}}, sha256="ab")
     assert told["datasets"] == {"orders": {"version": 7, "rows": 9, "rows_read": None}}
     assert told["dropped"] == {"filtered": 3}
@@ -177,7 +177,7 @@ def test_manifest_tells_how_it_was_made():
     json.dumps(told, allow_nan=False)
 
 
-def test_charts_draw():
+def test_charts_draw() -> None:
     """What the reports emit is Vega-Lite that draws, in colours the page decides."""
     drawn = pictures.charts_svg(
         [
@@ -196,13 +196,13 @@ def test_charts_draw():
     ] * 4
 
 
-def test_decimals_of_any_scale():
+def test_decimals_of_any_scale() -> None:
     assert cells.plain(pa.array([Decimal("1.5")], pa.decimal128(18, 1))).to_pylist() == ["1.5"]
     assert cells.plain(pa.array([Decimal(7)], pa.decimal128(18, 0))).to_pylist() == ["7"]
     assert cells.plain(pa.array([Decimal("-1.2300")], pa.decimal128(18, 4))).to_pylist() == ["-1.23"]
 
 
-def test_printing_is_light():
+def test_printing_is_light() -> None:
     """A small pool of processes of the web prints, so it must not load what computes."""
     heavy = ("pandas", "duckdb", "ibis", "scipy", "altair", "vl_convert", "pydantic")
     script = f"import sys, analytics.render.stream; print([m for m in {heavy!r} if m in sys.modules])"

@@ -1,11 +1,17 @@
 """Edges of `cohort_retention`: the triangle, what is unobserved, measures and criteria, sign-ups."""
 
 import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from analytics import errors, result
+
+Ask = Callable[..., result.Result]
+MakeOrder = Callable[..., dict[str, Any]]
+Rows = Sequence[Mapping[str, Any]]
 
 VISITS = [
     ("1", "anna", "2024-01-10", "10"),
@@ -26,11 +32,11 @@ def _holds(answer: result.Result) -> bool:
 
 
 @pytest.fixture
-def visits(order):
+def visits(order: MakeOrder) -> Rows:
     return [order(*visit) for visit in VISITS]
 
 
-def test_triangle(ask, visits):
+def test_triangle(ask: Ask, visits: Rows) -> None:
     answer = ask("cohort_retention", {}, orders=visits)
     assert _column(answer, "active") == {(1, 0): 2, (1, 1): 0, (1, 2): 1, (2, 0): 1, (2, 1): 1, (2, 2): None}
     assert _column(answer, "complete") == {
@@ -46,7 +52,7 @@ def test_triangle(ask, visits):
     assert _holds(answer)
 
 
-def test_means_leave_out_incomplete_cells(ask, visits):
+def test_means_leave_out_incomplete_cells(ask: Ask, visits: Rows) -> None:
     means = ask("cohort_retention", {}, orders=visits).summary["weighted_mean"]
     assert means == [
         {"period_index": 0, "rate": 1.0, "cohorts": 2},
@@ -55,7 +61,7 @@ def test_means_leave_out_incomplete_cells(ask, visits):
     ]
 
 
-def test_on_or_after(ask, visits):
+def test_on_or_after(ask: Ask, visits: Rows) -> None:
     answer = ask("cohort_retention", {"criterion": "on_or_after"}, orders=visits)
     assert _column(answer, "active") == {(1, 0): 2, (1, 1): 1, (1, 2): 1, (2, 0): 1, (2, 1): 1, (2, 2): None}
     assert _column(answer, "revenue")[1, 0] == Decimal(60)
@@ -63,17 +69,17 @@ def test_on_or_after(ask, visits):
 
 
 @pytest.mark.parametrize(("measure", "rate"), [("orders", 2.0), ("revenue", 0.25), ("customers", 1.0)])
-def test_measures(ask, visits, measure, rate):
+def test_measures(ask: Ask, visits: Rows, measure: str, rate: float) -> None:
     answer = ask("cohort_retention", {"measure": measure}, orders=visits)
     assert _column(answer, "rate")[2, 1] == rate
 
 
-def test_periods_limits_the_width(ask, visits):
+def test_periods_limits_the_width(ask: Ask, visits: Rows) -> None:
     answer = ask("cohort_retention", {"periods": 1}, orders=visits)
     assert {row["period_index"] for row in answer.rows.to_pylist()} == {0, 1}
 
 
-def test_refund_before_the_first_purchase_makes_no_cohort(ask, order, visits):
+def test_refund_before_the_first_purchase_makes_no_cohort(ask: Ask, order: MakeOrder, visits: Rows) -> None:
     orders = [order("0", "anna", "2023-12-01", "-3"), order("9", "dora", "2024-02-01", "-4"), *visits]
     answer = ask("cohort_retention", {}, orders=orders)
     assert answer.summary["customers"] == 3
@@ -82,7 +88,7 @@ def test_refund_before_the_first_purchase_makes_no_cohort(ask, order, visits):
     assert "before-cohort" in {warning.code for warning in answer.warnings}
 
 
-def test_signup_cohorts_hold_those_who_never_bought(ask, visits):
+def test_signup_cohorts_hold_those_who_never_bought(ask: Ask, visits: Rows) -> None:
     customers = [
         {"customer_id": name, "created_at": dt.datetime(2024, month, 1, tzinfo=dt.UTC)}
         for name, month in (("anna", 1), ("bert", 1), ("cleo", 1), ("dora", 1))
@@ -94,12 +100,12 @@ def test_signup_cohorts_hold_those_who_never_bought(ask, visits):
     assert _holds(answer)
 
 
-def test_signup_needs_customers(ask, visits):
+def test_signup_needs_customers(ask: Ask, visits: Rows) -> None:
     with pytest.raises(errors.Refusal, match="created_at"):
         ask("cohort_retention", {"cohort_by": "signup"}, orders=visits)
 
 
-def test_segments_make_their_own_cohorts(ask, order):
+def test_segments_make_their_own_cohorts(ask: Ask, order: MakeOrder) -> None:
     orders = [
         order("1", "anna", "2024-01-10", "1", channel="web"),
         order("2", "anna", "2024-01-11", "1", channel="shop"),

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -11,11 +13,11 @@ import pytest
 from analytics import engine
 
 
-def _open(tmp_path, *snapshots, threads=2):
+def _open(tmp_path: Path, *snapshots: engine.Snapshot, threads: int = 2) -> Any:
     return engine.open_tables(snapshots, memory_limit="256MB", threads=threads, spill_folder=tmp_path / "spill")
 
 
-def test_files_that_lack_columns_give_nulls(tmp_path):
+def test_files_that_lack_columns_give_nulls(tmp_path: Path) -> None:
     pq.write_table(pa.table({"order_id": ["1"]}), tmp_path / "old.parquet")
     pq.write_table(pa.table({"order_id": ["2"], "colour": ["red"]}), tmp_path / "new.parquet")
     files = (str(tmp_path / "old.parquet"), str(tmp_path / "new.parquet"))
@@ -28,14 +30,14 @@ def test_files_that_lack_columns_give_nulls(tmp_path):
         assert tables["orders"].amount.type().is_decimal()
 
 
-def test_no_files_are_an_empty_table_with_the_canonical_columns(tmp_path):
+def test_no_files_are_an_empty_table_with_the_canonical_columns(tmp_path: Path) -> None:
     with _open(tmp_path, engine.Snapshot("order_lines", 0, (), 0)) as tables:
         assert list(tables) == ["order_lines"]
         assert tables["order_lines"].count().to_pyarrow().as_py() == 0
         assert tables["order_lines"].ordered_at.type().timezone == "UTC"
 
 
-def test_nothing_is_fetched_and_the_session_is_utc(tmp_path):
+def test_nothing_is_fetched_and_the_session_is_utc(tmp_path: Path) -> None:
     with _open(tmp_path, engine.Snapshot("orders", 0, (), 0), threads=1) as tables:
         connection = tables["orders"].get_backend().con
         settings = dict(connection.sql("select name, value from duckdb_settings()").fetchall())
@@ -45,14 +47,14 @@ def test_nothing_is_fetched_and_the_session_is_utc(tmp_path):
     assert settings["threads"] == "1"
 
 
-def test_closing_frees_the_connection(tmp_path):
+def test_closing_frees_the_connection(tmp_path: Path) -> None:
     with _open(tmp_path, engine.Snapshot("orders", 0, (), 0)) as tables:
         connection = tables["orders"].get_backend().con
     with pytest.raises(duckdb.ConnectionException):
         connection.execute("select 1")
 
 
-def test_a_running_question_can_be_stopped_from_another_thread(tmp_path):
+def test_a_running_question_can_be_stopped_from_another_thread(tmp_path: Path) -> None:
     with _open(tmp_path, engine.Snapshot("orders", 0, (), 0)) as tables:
         timer = threading.Timer(0.3, tables.interrupt)
         timer.start()
@@ -66,5 +68,5 @@ def test_a_running_question_can_be_stopped_from_another_thread(tmp_path):
         assert time.monotonic() - begun < 20
 
 
-def test_warm_up_runs(tmp_path):
+def test_warm_up_runs(tmp_path: Path) -> None:
     engine.warm_up(tmp_path / "spill")

@@ -1,14 +1,20 @@
 """What each operator of a filter keeps, on facts and on lines that become orders."""
 
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from analytics import errors
+from analytics import errors, result
+
+Ask = Callable[..., result.Result]
+MakeOrder = Callable[..., dict[str, Any]]
+Rows = Sequence[Mapping[str, Any]]
 
 
 @pytest.fixture
-def orders(order):
+def orders(order: MakeOrder) -> Rows:
     return [
         order("1", "anna", "2024-01-10T12:00", "10", channel="web"),
         order("2", "bert", "2024-01-11T12:00", "20.5", channel="shop"),
@@ -17,7 +23,7 @@ def orders(order):
     ]
 
 
-def leaf(column, op, value):
+def leaf(column: str, op: str, value: Any) -> dict[str, Any]:
     return {"column": column, "op": op, "value": value}
 
 
@@ -46,7 +52,7 @@ def leaf(column, op, value):
         ({"not": {"or": [leaf("channel", "eq", "shop"), leaf("channel", "eq", "web")]}}, "3"),
     ],
 )
-def test_operators(ask, orders, tree, kept):
+def test_operators(ask: Ask, orders: Rows, tree: dict[str, Any], kept: str) -> None:
     answer = ask("revenue_trend", {"period": "day", "filter": tree}, orders=orders)
     found = {str(row["period"].day - 9) for row in answer.rows.to_pylist() if row["orders"]}
     assert found == set(kept)
@@ -64,7 +70,7 @@ def test_operators(ask, orders, tree, kept):
         leaf("amount", "eq", "NaN"),
     ],
 )
-def test_values_of_the_wrong_kind_are_refused(ask, orders, tree):
+def test_values_of_the_wrong_kind_are_refused(ask: Ask, orders: Rows, tree: dict[str, Any]) -> None:
     with pytest.raises(errors.Refusal) as refusal:
         ask("revenue_trend", {"filter": tree}, orders=orders)
     assert refusal.value.code == "filter-type"
@@ -72,7 +78,7 @@ def test_values_of_the_wrong_kind_are_refused(ask, orders, tree):
 
 
 @pytest.fixture
-def lines(order):
+def lines(order: MakeOrder) -> Rows:
     return [
         {**order("1", "anna", "2024-01-10", "10"), "line_no": 1, "product": "tea"},
         {**order("1", "anna", "2024-01-10", "15"), "line_no": 2, "product": "mug"},
@@ -80,7 +86,7 @@ def lines(order):
     ]
 
 
-def test_a_filter_on_lines_comes_before_orders_are_summed(ask, lines):
+def test_a_filter_on_lines_comes_before_orders_are_summed(ask: Ask, lines: Rows) -> None:
     answer = ask("rfm", {"filter": leaf("product", "eq", "mug")}, order_lines=lines)
     assert [(row["customer_id"], row["monetary"]) for row in answer.rows.to_pylist()] == [
         ("anna", Decimal(15)),
@@ -88,12 +94,12 @@ def test_a_filter_on_lines_comes_before_orders_are_summed(ask, lines):
     ]
 
 
-def test_a_filter_on_the_amount_is_about_the_whole_order(ask, lines):
+def test_a_filter_on_the_amount_is_about_the_whole_order(ask: Ask, lines: Rows) -> None:
     answer = ask("rfm", {"filter": leaf("amount", "gt", 22)}, order_lines=lines)
     assert [(row["customer_id"], row["monetary"]) for row in answer.rows.to_pylist()] == [("anna", Decimal(25))]
 
 
-def test_imported_orders_give_way_to_lines_when_a_filter_needs_them(ask, lines, order):
+def test_imported_orders_give_way_to_lines_when_a_filter_needs_them(ask: Ask, lines: Rows, order: MakeOrder) -> None:
     orders = [
         order("1", "anna", "2024-01-10", "99", channel="web"),
         order("2", "bert", "2024-01-10", "99", channel="shop"),
@@ -103,14 +109,14 @@ def test_imported_orders_give_way_to_lines_when_a_filter_needs_them(ask, lines, 
     assert ask("rfm", {"filter": both}, orders=orders, order_lines=lines).summary["revenue"] == "15.00"
 
 
-def test_a_column_of_customers(ask, orders):
+def test_a_column_of_customers(ask: Ask, orders: Rows) -> None:
     customers = [{"customer_id": "anna", "country": "FR"}, {"customer_id": "bert", "country": "DE"}]
     answer = ask("rfm", {"filter": leaf("country", "eq", "FR")}, orders=orders, customers=customers)
     assert [row["customer_id"] for row in answer.rows.to_pylist()] == ["anna"]
     assert answer.summary["unattributed"]["orders"] == 0
 
 
-def test_an_order_in_two_segments_of_its_lines_counts_in_both_and_once_in_all(ask, lines):
+def test_an_order_in_two_segments_of_its_lines_counts_in_both_and_once_in_all(ask: Ask, lines: Rows) -> None:
     answer = ask("revenue_trend", {"segment_by": ["product"]}, order_lines=lines)
     rows = {row["product"]: row for row in answer.rows.to_pylist()}
     assert (rows["mug"]["orders"], rows["tea"]["orders"]) == (2, 1)

@@ -2,10 +2,16 @@
 
 import datetime as dt
 import random
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import hypothesis
 from hypothesis import strategies as st
+
+from analytics import result
+
+Ask = Callable[..., result.Result]
 
 START = dt.datetime(2023, 12, 25, tzinfo=dt.UTC)
 
@@ -38,7 +44,9 @@ QUESTIONS = st.sampled_from(
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
 )
 @hypothesis.given(made=ORDERS, question=QUESTIONS, seed=st.integers(0, 9))
-def test_order_of_rows_changes_nothing_and_invariants_hold(ask, made, question, seed):
+def test_order_of_rows_changes_nothing_and_invariants_hold(
+    ask: Ask, made: list[Any], question: tuple[str, dict[str, Any]], seed: int
+) -> None:
     orders = [
         {
             "order_id": f"o{number:02}",
