@@ -1,12 +1,13 @@
 """What the columns of a staged file look like, from all their values: the ground on which they are typed and read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
 from analytics.datasets import batches, dates, headers, numbers, probe, reading, schemas, wording
 
+SAMPLE_ROWS = 2000
 INT_SHAPE = "0|-?[1-9][0-9]{0,17}"
 DECIMAL_SHAPE = r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,4})?"
 
@@ -27,7 +28,7 @@ class ColumnProfile:
     Attributes:
         value: SQL of a cell's cleaned text.
         count: values that are not null; the other counts are of those.
-        wide: whether there are characters outside ASCII.
+        wide: values with characters outside ASCII.
         simple: numbers that can be cast as they are to the column's type (MONEY, for a further column).
         pointed: values with a point; `ambiguous`: those whose point may separate thousands.
         iso_date, iso_naive, iso_zoned: dates, times without and times with a zone, in ISO 8601.
@@ -38,7 +39,7 @@ class ColumnProfile:
     header: str
     value: str
     count: int
-    wide: bool
+    wide: int = 0
     simple: int = 0
     pointed: int = 0
     ambiguous: int = 0
@@ -73,43 +74,67 @@ def profile_columns(
     schema: schemas.DatasetSchema,
     null_values: Sequence[str],
 ) -> tuple[ColumnProfile, ...]:
-    """Read all values once or, where a column has white space around some, twice."""
+    """Count over all values; the first rows only tell which counts cannot matter any more."""
     padded = _padded(connection, relation, len(mapping.headers))
-    questions = []
-    values = []
-    for position, name in enumerate(mapping.names):
-        values.append(
-            wording.value_sql(
-                batches.text_column(position),
-                padded=padded[position],
-                null_words=(*reading.NULL_WORDS, *null_values),
-                keeps_na="country" in name,
-            )
+    values = [
+        wording.value_sql(
+            batches.text_column(position),
+            padded=padded[position],
+            null_words=(*reading.NULL_WORDS, *null_values),
+            keeps_na="country" in name,
         )
-        questions.append(_questions(schema.column(name)))
+        for position, name in enumerate(mapping.names)
+    ]
+    columns = [schema.column(name) for name in mapping.names]
+    questions = [_questions(column) for column in columns]
+    sample = _count(connection, f"(SELECT * FROM {relation} LIMIT {SAMPLE_ROWS})", values, questions)  # noqa: S608 - a name of ours
+    questions = [
+        _open_questions(column, asked, seen) for column, asked, seen in zip(columns, questions, sample, strict=True)
+    ]
+    counts = _count(connection, relation, values, questions)
+    return tuple(
+        ColumnProfile(name=name, header=mapping.headers[position], value=values[position], **counts[position])
+        for position, name in enumerate(mapping.names)
+    )
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    values: Sequence[str],
+    questions: Sequence[Mapping[str, str]],
+) -> list[dict[str, int]]:
+    """The answers to each column's questions."""
     select = ", ".join(
-        f"{aggregate.replace('{v}', f'v{position}')}"
-        for position, column in enumerate(questions)
-        for aggregate in column.values()
+        aggregate.replace("{v}", f"v{position}")
+        for position, asked in enumerate(questions)
+        for aggregate in asked.values()
     )
     inner = ", ".join(f"{value} AS v{position}" for position, value in enumerate(values))
     answers = connection.execute(f"SELECT {select} FROM (SELECT {inner} FROM {relation})").fetchone() or ()  # noqa: S608 - no caller's text is in it unquoted
-    return _profiles(mapping, values, questions, answers)
-
-
-def _profiles(
-    mapping: headers.HeaderMapping,
-    values: Sequence[str],
-    questions: Sequence[dict[str, str]],
-    answers: Sequence[int],
-) -> tuple[ColumnProfile, ...]:
     rest = iter(answers)
-    profiles = []
-    for position, name in enumerate(mapping.names):
-        counts = {question: next(rest) or 0 for question in questions[position]}
-        wide = bool(counts.pop("wide"))
-        profiles.append(ColumnProfile(name, mapping.headers[position], values[position], wide=wide, **counts))
-    return tuple(profiles)
+    return [{question: int(next(rest) or 0) for question in asked} for asked in questions]
+
+
+def _open_questions(
+    column: schemas.DatasetColumn | None, asked: Mapping[str, str], seen: Mapping[str, int]
+) -> dict[str, str]:
+    """The questions that the first rows leave open.
+
+    A type that does not fit some of a further column's values does not fit all of them. A canonical column whose first
+    times are of one sort is asked for that sort; if others follow, the counts do not add up and its format is looked for.
+    """
+    count = seen["count"]
+    iso = [question for question in asked if question.startswith("iso_")]
+    is_iso = sum(seen[question] for question in iso) == count
+    closed: set[str] = set()
+    if column is None:
+        closed |= {question for question in ("ints", "decimals", "bools") if seen[question] < count}
+        closed |= set() if is_iso else set(iso)
+        closed |= set() if {"ints", "decimals"} - closed else {"simple", "pointed", "ambiguous"}
+    elif is_iso and count:
+        closed |= {question for question in iso if not seen[question]}
+    return {question: aggregate for question, aggregate in asked.items() if question not in closed}
 
 
 def _padded(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> tuple[bool, ...]:
@@ -123,8 +148,10 @@ def _padded(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) 
 
 def _questions(column: schemas.DatasetColumn | None) -> dict[str, str]:
     """SQL aggregates by the attribute of `ColumnProfile` they answer; `{v}` stands for the value."""
-    asked = {"count": "count({v})", "wide": "bool_or(strlen({v}) <> length({v}))"}
+    asked = {"count": "count({v})"}
     kind = column.kind if column else None
+    if kind in (None, schemas.ColumnKind.TEXT):
+        asked["wide"] = "count(*) FILTER (WHERE strlen({v}) <> length({v}))"
     if column is not None and kind in (schemas.ColumnKind.DECIMAL, schemas.ColumnKind.INT):
         scale = column.scale if kind is schemas.ColumnKind.DECIMAL else 0
         precision = column.precision if scale else numbers.DIGITS_OF_INT
