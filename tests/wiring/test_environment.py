@@ -8,7 +8,7 @@ from models.settings import Settings
 ROOT = Path(__file__).parents[2]
 CODE = ("analytics", "cli", "models", "tasks", "web", "workers", "celeryconfig.py")
 # The supervisor hands its own environment on to the processes it starts; it takes no setting from it.
-HANDS_ON = {"cli/supervisor.py", "cli/up.py", "cli/stack.py", "cli/embedded.py"}
+HANDS_ON = {"cli/child_environment.py"}
 
 
 def _python_files() -> list[Path]:

@@ -1,0 +1,51 @@
+"""`make bench`: every figure of docs/benchmarks.md, each beside its named peer in the same run, printed as Markdown."""
+
+import argparse
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from cli.stack import Stack
+from tests.benchmarks import imports_against_peers, reports_on_the_stack, rfm_against_duckdb
+
+
+def _table(title: str, figures: Mapping[str, float]) -> None:
+    print(f"\n### {title}\n\n| figure | value |\n|---|---:|")
+    for name, value in figures.items():
+        print(
+            f"| {name.replace('_', ' ')} | {value:,.0f} |"
+            if value >= 1000
+            else f"| {name.replace('_', ' ')} | {value:.3g} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--lines", type=int, default=2_000_000, help="order lines of the import")
+    parser.add_argument("--orders", type=int, default=5_000_000, help="orders of rfm")
+    parser.add_argument("--customers", type=int, default=500_000, help="customers of rfm")
+    asked = parser.parse_args()
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name:
+        folder = Path(name)
+        with Stack(home=folder / "home") as stack:
+            at_rest = reports_on_the_stack.memory(stack)
+            _table(
+                "A small report on an idle stack, request to result", reports_on_the_stack.small_report(stack, folder)
+            )
+            _table("Memory at rest, megabytes", at_rest)
+            _table("Memory after 200 small reports, megabytes", reports_on_the_stack.memory(stack))
+            _table("Import of order lines", imports_against_peers.measure(stack, folder, lines=asked.lines))
+            rfm = reports_on_the_stack.large_rfm(stack, folder, orders=asked.orders, customers=asked.customers)
+        peers = rfm_against_duckdb.measure(asked.orders, asked.customers)
+    stored = rfm["seconds_with_result_stored"]
+    rfm["ratio_to_duckdb_to_parquet"] = stored / peers["duckdb_to_parquet"]
+    rfm["ratio_to_duckdb_to_arrow"] = stored / peers["duckdb_to_arrow"]
+    _table("rfm on the stack, claim to stored result", rfm)
+    _table("rfm in one process, against the query by hand and pandas", peers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Times an import over HTTP, upload to commit, against PyArrow writing the same CSV as Parquet, and pandas writing it to SQL."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pyarrow.csv
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from analytics.sample import files, options
+from cli.stack import Stack
+from tests.acceptance.client import Client
+
+# pandas writes SQL slowly; its rate needs no more than this.
+PANDAS_LINES = 100_000
+
+
+def generate(folder: Path, *, lines: int) -> Path:
+    """Write about so many order lines as plain CSV."""
+    # A sample order has 2.4 lines.
+    wanted = options.SampleOptions.for_orders(int(lines / 2.4), seed=3)
+    return files.write_csv("order_lines", wanted, folder / "order_lines.csv")
+
+
+def measure(stack: Stack, folder: Path, *, lines: int) -> dict[str, float]:
+    """Return lines per second of each way, and ours as a ratio to the others. Each way gets its better of two runs."""
+    path = generate(folder, lines=lines)
+    count = _count(path)
+    arrow = count / min(_timed(lambda: _with_arrow(path, folder)) for _ in range(2))
+    ours, peak = max(_over_http(stack, path) for _ in range(2))
+    pandas = _with_pandas(stack, path)
+    return {
+        "lines": count,
+        "megabytes": path.stat().st_size / 1e6,
+        "ours_lines_per_second": count * ours,
+        "pyarrow_lines_per_second": arrow,
+        "pandas_lines_per_second": pandas,
+        "ratio_to_pyarrow": count * ours / arrow,
+        "ratio_to_pandas": count * ours / pandas,
+        "worker_child_peak_megabytes": peak / 1e6,
+    }
+
+
+def _over_http(stack: Stack, path: Path) -> tuple[float, float]:
+    """Import into an organisation of its own; return imports per second and the worker child's highest memory."""
+    with Client.of_new_organisation(stack) as client:
+        begun = time.perf_counter()
+        answer = client.http.post(
+            "/v1/imports", params={"dataset": "order_lines"}, content=path.open("rb"), timeout=600
+        )
+        job = answer.raise_for_status().json()
+        peak = 0
+        while job["status"] in {"queued", "running"}:
+            peak = max(peak, _memory_of_children(stack.pids["worker-imports"]))
+            time.sleep(0.02)
+            job = client.http.get(job["links"]["self"]).json()
+        seconds = time.perf_counter() - begun
+        if job["status"] != "succeeded" or job["rows"]["rejected"]:
+            raise AssertionError(f"the import went wrong: {job}")
+        return 1 / seconds, peak
+
+
+def _memory_of_children(pid: int) -> int:
+    sizes = []
+    for child in psutil.Process(pid).children():
+        try:
+            sizes.append(child.memory_info().rss)
+        except psutil.NoSuchProcess:
+            continue
+    return max(sizes, default=0)
+
+
+def _with_arrow(path: Path, folder: Path) -> None:
+    pq.write_table(pyarrow.csv.read_csv(path), folder / "peer.parquet")
+
+
+def _with_pandas(stack: Stack, path: Path) -> float:
+    """Return lines per second of `read_csv` and `to_sql` into the stack's own PostgreSQL, on the first lines."""
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: _connect(stack))
+
+    def run() -> None:
+        frame = pd.read_csv(path, nrows=PANDAS_LINES, parse_dates=["ordered_at"])
+        frame.to_sql("benchmark_peer", engine, if_exists="replace", index=False)
+
+    seconds = _timed(run)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE benchmark_peer"))
+    engine.dispose()
+    return PANDAS_LINES / seconds
+
+
+def _connect(stack: Stack) -> object:
+    import psycopg  # noqa: PLC0415
+
+    return psycopg.connect(dbname="reckoner", user="reckoner", host=str(stack.home / "run"))
+
+
+def _count(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
+
+
+def _timed(run: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
