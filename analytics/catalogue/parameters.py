@@ -123,6 +123,9 @@ class ReportParams(BaseModel):
 
     timezone: TimeZone = Field(description="IANA time zone of days and periods. Default: the organisation's.")
     currency: Currency = Field(description="ISO 4217 code that money is reported in. Default: the organisation's.")
+    base_currency: Currency | None = Field(
+        None, description="Currency whose units fx_rates are in. Default: the organisation's."
+    )
     start: Moment | None = Field(
         None, description="Read from here on. A date is its local midnight; a timestamp without offset is local."
     )

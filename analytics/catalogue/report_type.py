@@ -36,9 +36,11 @@ class ReportType:
     optional_datasets: tuple[str, ...] = ()
 
     def parse_params(self, raw: Mapping[str, Any], *, timezone: str, currency: str) -> ReportParams:
-        """Validate parameters; a missing time zone or currency becomes the organisation's.
+        """Validate parameters; a missing time zone or currency becomes the organisation's, as does the base of its rates.
 
         Raises:
             pydantic.ValidationError: a parameter is unknown, of the wrong type or out of range.
         """
-        return self.params.model_validate({"timezone": timezone, "currency": currency, **raw})
+        return self.params.model_validate(
+            {"timezone": timezone, "currency": currency, "base_currency": currency, **raw}
+        )

@@ -1,8 +1,8 @@
 """The table that gives each customer of an `rfm` report a segment: data, not code."""
 
 # Rows: recency score 5 (bought lately) down to 1. Columns: the mean of frequency and monetary score, 1 up to 5.
-# Our own partition of the usual five-by-five grid: every cell has exactly one name, and moving right or up never
-# leads to a worse one. Scores on another number of bins are stretched to five first.
+# Our own partition of the usual five-by-five grid: every cell has exactly one name.
+# Scores on another number of bins are stretched to five first.
 GRID: tuple[tuple[str, str, str, str, str], ...] = (
     ("new", "promising", "loyal", "champions", "champions"),
     ("new", "promising", "loyal", "loyal", "champions"),

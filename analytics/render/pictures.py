@@ -9,8 +9,17 @@ _DEFINED = re.compile(r'<(?:clipPath|linearGradient) id="([^"]+)"')
 _NAMED = re.compile(r'(id="|url\(#)([^")]+)([")])')
 _CONFIG = {
     "background": "transparent",
-    "font": "system-ui, sans-serif",
-    "axis": {"labelColor": _INK, "titleColor": _INK, "tickColor": _INK, "domainColor": _INK},
+    "padding": {"left": 12, "right": 12, "top": 5, "bottom": 5},
+    # Widths are measured while drawing, so the face must be one that is the same here and on the page.
+    "font": "sans-serif",
+    "axis": {
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "labelColor": _INK,
+        "titleColor": _INK,
+        "tickColor": _INK,
+        "domainColor": _INK,
+    },
     "legend": {"labelColor": _INK, "titleColor": _INK},
     "title": {"color": _INK},
 }

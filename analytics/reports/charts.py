@@ -73,5 +73,5 @@ def heat(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, value
 
 
 def _chart(title: str, rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]) -> result.Chart:
-    whole = {"$schema": _SCHEMA, "width": 620, "data": {"values": list(rows)}, "config": _FRAME, **spec}
+    whole = {"$schema": _SCHEMA, "width": 460, "data": {"values": list(rows)}, "config": _FRAME, **spec}
     return result.Chart(title, whole)

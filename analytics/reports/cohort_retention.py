@@ -179,19 +179,19 @@ def _cohort_rows(
 ) -> list[dict[str, Any]]:
     orders, periods, params = context
     found, size = counts.cells.get(key, {}), counts.sizes[key]
-    rows: list[dict[str, Any]] = []
+    along = _along(found, starts, params)
     last_seen = max(found, default=key[0])
-    for index, start in enumerate(starts):
+    rows: list[dict[str, Any]] = []
+    for index, (start, value) in enumerate(zip(starts, along, strict=True)):
         observed = start <= last_seen or (orders.covered_to is not None and periods.instant(start) < orders.covered_to)
-        cell = _cell_at(found, start, params) if observed else None
-        base = _cell_at(found, key[0], params)
+        cell = value if observed else None
         rows.append(
             {
                 "cohort": key[0],
                 "cohort_size": size,
                 "period_index": index,
                 "active": None if cell is None else cell.active,
-                "rate": None if cell is None else cells.share(*_parts(cell, base, size, params)),
+                "rate": None if cell is None else cells.share(*_parts(cell, along[0], size, params)),
                 "revenue": None if cell is None else cell.revenue,
                 "complete": observed and orders.covers(periods, start),
                 "orders": None if cell is None else cell.orders,
@@ -200,12 +200,19 @@ def _cohort_rows(
     return rows
 
 
-def _cell_at(found: Mapping[date, _Cell], start: date, params: cohort_retention.CohortRetentionParams) -> _Cell:
-    """Return the cell of a period; a period without activity has nothing, or what came after it."""
-    if params.criterion is cohort_retention.Criterion.ON_OR_AFTER and start not in found:
-        later = [period for period in found if period > start]
-        return found[min(later)] if later else _Cell()
-    return found.get(start, _Cell())
+def _along(
+    found: Mapping[date, _Cell], starts: Sequence[date], params: cohort_retention.CohortRetentionParams
+) -> list[_Cell]:
+    """Return a cell per period; one without activity has nothing, or with on_or_after what came after it."""
+    if params.criterion is cohort_retention.Criterion.ON:
+        return [found.get(start, _Cell()) for start in starts]
+    beyond = min((period for period in found if period > starts[-1]), default=None)
+    carried = _Cell() if beyond is None else found[beyond]
+    cells_back: list[_Cell] = []
+    for start in reversed(starts):
+        carried = found.get(start, carried)
+        cells_back.append(carried)
+    return cells_back[::-1]
 
 
 def _parts(

@@ -94,7 +94,7 @@ def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, sp
     profile = _profile(rows, tests, params)
     conversion = money.convert(
         rows.filter(tests.used),
-        tables.get("fx_rates"),
+        money.Rates(tables.get("fx_rates"), params.base_currency or params.currency),
         wanted=params.currency,
         present=profile.currencies,
         zone=params.timezone,

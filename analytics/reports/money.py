@@ -30,31 +30,36 @@ class Conversion:
     warnings: tuple[result.ResultWarning, ...] = ()
 
 
-def convert(
-    rows: ir.Table, rates: ir.Table | None, *, wanted: str, present: tuple[str, str] | None, zone: str
-) -> Conversion:
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The organisation's rates, in units of one base currency; None where it has imported none."""
+
+    table: ir.Table | None
+    base: str
+
+
+def convert(rows: ir.Table, rates: Rates, *, wanted: str, present: tuple[str, str] | None, zone: str) -> Conversion:
     """Bring `amount` into the wanted currency.
 
     Columns in: currency, amount, ordered_at. `present` is the least and greatest currency code among the rows.
-    Money that is in one other currency and cannot be converted is reported as it is, with a warning; where there
-    are several currencies they are never added together, so rows without a rate are left out.
+    Money that is all in one other currency and cannot be converted is reported as it is, with a warning; several
+    currencies are never added together, so rows without a rate are then left out.
     """
     if present is None or present == (wanted, wanted):
         return Conversion(rows, wanted)
-    if rates is None and present[0] == present[1]:
-        detail = f"All money is in {present[0]} and there are no fx_rates to report it in {wanted}; it is reported in {present[0]}."
-        return Conversion(rows, present[0], warnings=(result.ResultWarning("other-currency", detail),))
     rows = rows.mutate(currency=rows.currency.fill_null(wanted))
-    priced = (
-        rows.mutate(rate=_same(rows, wanted)) if rates is None else _with_rates(rows, rates, wanted=wanted, zone=zone)
-    )
-    lost = int(priced.filter(priced.rate.isnull()).count().to_pyarrow().as_py())
+    priced = rows.mutate(rate=_same(rows, wanted)) if rates.table is None else _priced(rows, rates, wanted, zone)
+    counts = priced.aggregate(total=priced.count(), lost=priced.rate.isnull().sum()).to_pyarrow().to_pylist()[0]
+    lost = counts["lost"] or 0
+    if present[0] == present[1] and lost == counts["total"]:
+        detail = f"All money is in {present[0]} and no rate brings it into {wanted}; it is reported in {present[0]}."
+        return Conversion(rows, present[0], warnings=(result.ResultWarning("other-currency", detail),))
     kept = priced.filter(priced.rate.notnull())
     own = kept.amount.cast(_EXACT)
-    kept = kept.mutate(amount=ibis.ifelse(kept.currency == wanted, own, (own * kept.rate).round(8).cast(_EXACT))).drop(
-        "rate"
+    converted = ibis.ifelse(kept.currency == wanted, own, (own * kept.rate).round(8).cast(_EXACT))
+    return Conversion(
+        kept.mutate(amount=converted).drop("rate"), wanted, lost, _warn(lost, wanted, known=rates.table is not None)
     )
-    return Conversion(kept, wanted, lost, _warn(lost, wanted, known=rates is not None))
 
 
 def _warn(lost: int, wanted: str, *, known: bool) -> tuple[result.ResultWarning, ...]:
@@ -65,27 +70,29 @@ def _warn(lost: int, wanted: str, *, known: bool) -> tuple[result.ResultWarning,
     return (result.ResultWarning("unconverted", detail),)
 
 
+def _one() -> ir.Scalar:
+    return ibis.literal(1).cast(_RATE)
+
+
 def _same(rows: ir.Table, wanted: str) -> ir.Value:
-    return ibis.ifelse(rows.currency == wanted, ibis.literal(1).cast(_RATE), ibis.null().cast(_RATE))
+    return ibis.ifelse(rows.currency == wanted, _one(), ibis.null().cast(_RATE))
 
 
-def _with_rates(rows: ir.Table, rates: ir.Table, *, wanted: str, zone: str) -> ir.Table:
-    """Add `rate`: units of the wanted currency for one of the row's, by the latest rates on or before its local day.
-
-    Rates are in units of one base currency, which has none itself: a wanted currency without rates is that base.
-    """
+def _priced(rows: ir.Table, rates: Rates, wanted: str, zone: str) -> ir.Table:
+    """Add `rate`: units of the wanted currency for one of the row's, by the latest rates on or before its local day."""
+    table = rates.table
+    if table is None:
+        return rows.mutate(rate=_same(rows, wanted))
     rows = rows.mutate(day=calendar.local_date(rows.ordered_at, zone))
-    own = rates.select(rate_currency="currency", rate_on="on", own_rate=rates.rate.cast(_RATE))
+    own = table.select(rate_currency="currency", rate_on="on", own_rate=table.rate.cast(_RATE))
     priced = rows.asof_join(own, on=rows.day >= own.rate_on, predicates=[rows.currency == own.rate_currency])
-    priced = priced.drop("rate_currency", "rate_on")
-    wanted_rates = rates.filter(rates.currency == wanted)
-    if int(wanted_rates.count().to_pyarrow().as_py()) == 0:
-        rate = priced.own_rate
-    else:
-        target = wanted_rates.select(wanted_on="on", wanted_rate=wanted_rates.rate.cast(_RATE))
-        priced = priced.asof_join(target, on=priced.day >= target.wanted_on).drop("wanted_on")
+    rate = ibis.ifelse(priced.currency == rates.base, _one(), priced.own_rate)
+    if wanted != rates.base:
+        other = table.filter(table.currency == wanted)
+        target = other.select(wanted_on="on", wanted_rate=other.rate.cast(_RATE))
+        priced = priced.mutate(own_rate=rate)
+        priced = priced.asof_join(target, on=priced.day >= target.wanted_on)
+        # Division is the one inexact step; ten places are what a rate has.
         rate = (priced.own_rate.cast("float64") / priced.wanted_rate.cast("float64")).round(10).cast(_RATE)
-    rate = ibis.ifelse(priced.currency == wanted, ibis.literal(1).cast(_RATE), rate)
-    return priced.mutate(rate=rate).drop(
-        "day", *[name for name in ("own_rate", "wanted_rate") if name in priced.columns]
-    )
+    priced = priced.mutate(rate=ibis.ifelse(priced.currency == wanted, _one(), rate))
+    return priced.select(*[name for name in rows.columns if name != "day"], "rate")

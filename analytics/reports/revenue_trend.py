@@ -52,8 +52,9 @@ def compute(tables: Mapping[str, ir.Table], params: revenue_trend.RevenueTrendPa
         raise errors.Refusal("too-many-rows", f"More than {MAX_ROWS} rows; choose a longer period or fewer segments.")
     described = cells.describe(revenue_trend.TYPE.columns, params, currency=orders.currency)
     names = [column.name for column in described[len(revenue_trend.TYPE.columns) :]]
+    trend = _Trend(cells_by_key, span[0] if span else date.min, orders, periods)
     rows = [
-        {**_row(cells_by_key, start, segment, orders, periods), **dict(zip(names, segment, strict=True))}
+        {**trend.row(start, segment), **dict(zip(names, segment, strict=True))}
         for start in span
         for segment in segments
     ]
@@ -109,39 +110,43 @@ def _span(
     return list(periods.between(first, max([last, *seen])))
 
 
-def _row(
-    counted: Mapping[tuple[date, Segment], _Cell],
-    start: date,
-    segment: Segment,
-    orders: facts.Facts,
-    periods: calendar.Calendar,
-) -> dict[str, Any]:
-    cell = counted.get((start, segment), _Cell())
-    complete = orders.covers(periods, start)
-    earliest = min((first for first, _ in counted), default=start)
+@dataclass(frozen=True, slots=True)
+class _Trend:
+    """What was counted, and what rows are made of."""
 
-    def change(then: date | None) -> float | None:
-        if then is None or not complete or then < earliest or not orders.covers(periods, then):
+    counted: Mapping[tuple[date, Segment], _Cell]
+    first: date
+    orders: facts.Facts
+    periods: calendar.Calendar
+
+    def row(self, start: date, segment: Segment) -> dict[str, Any]:
+        cell = self.counted.get((start, segment), _Cell())
+        return {
+            "period": start,
+            "complete": self.orders.covers(self.periods, start),
+            "gross": cell.gross,
+            "refunds": cell.refunds,
+            "net": cell.net,
+            "orders": cell.orders,
+            "customers": cell.customers,
+            "aov": _mean(cell.gross, cell.orders),
+            "new_revenue": cell.new_revenue,
+            "returning_revenue": cell.net - cell.new_revenue - cell.unattributed,
+            "change_previous": self._change(start, segment, self.periods.step(start, -1)),
+            "change_year": self._change(start, segment, self.periods.year_before(start)),
+            "unattributed": cell.unattributed,
+            "new_customers": cell.new_customers,
+        }
+
+    def _change(self, now: date, segment: Segment, then: date | None) -> float | None:
+        """Compare net of two periods; only whole periods within the data can be compared."""
+        if then is None or then < self.first:
             return None
-        before = counted.get((then, segment), _Cell()).net
-        return None if before == 0 else float((cell.net - before) / abs(before))
-
-    return {
-        "period": start,
-        "complete": complete,
-        "gross": cell.gross,
-        "refunds": cell.refunds,
-        "net": cell.net,
-        "orders": cell.orders,
-        "customers": cell.customers,
-        "aov": _mean(cell.gross, cell.orders),
-        "new_revenue": cell.new_revenue,
-        "returning_revenue": cell.net - cell.new_revenue - cell.unattributed,
-        "change_previous": change(periods.step(start, -1)),
-        "change_year": change(periods.year_before(start)),
-        "unattributed": cell.unattributed,
-        "new_customers": cell.new_customers,
-    }
+        if not self.orders.covers(self.periods, now) or not self.orders.covers(self.periods, then):
+            return None
+        before = self.counted.get((then, segment), _Cell()).net
+        net = self.counted.get((now, segment), _Cell()).net
+        return None if before == 0 else float((net - before) / abs(before))
 
 
 def _mean(amount: Decimal, count: int) -> Decimal | None:

@@ -14,6 +14,7 @@ from analytics import result
 from analytics.catalogue import rfm, rfm_segments
 from analytics.reports import calendar, cells, charts, facts
 
+_GROUPS_SHOWN = 1_000
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -174,8 +175,13 @@ def _result(
         "refunds_without_purchase": cells.money_text(refund_only),
         "segments": segments,
     }
+    warnings = [*orders.warnings, *_warnings(rows, params)]
     if extra:
-        summary["groups"] = _summarise(rows, [*extra, "segment"], revenue)
+        groups = _summarise(rows, [*extra, "segment"], revenue)
+        summary["groups"] = groups[:_GROUPS_SHOWN]
+        if len(groups) > _GROUPS_SHOWN:
+            detail = f"The summary has the first {_GROUPS_SHOWN} of {len(groups)} groups; the rows have all."
+            warnings.append(result.ResultWarning("groups-cut", detail))
     plotted = [{**row, "revenue": float(row["revenue"])} for row in segments]
     return result.Result(
         columns=described,
@@ -187,7 +193,7 @@ def _result(
                 f"Revenue by segment, {orders.currency}", plotted, label="segment", value="revenue", order=order
             ),
         ),
-        warnings=(*orders.warnings, *_warnings(rows, params)),
+        warnings=tuple(warnings),
         dropped=orders.dropped,
         invariants=_invariants(orders, revenue + people.unattributed + refund_only, rows),
         rows_read=orders.rows_read,

@@ -93,8 +93,8 @@ REFUNDED = [
 @pytest.mark.parametrize(
     ("policy", "net", "dropped"),
     [
-        ("on_refund_date", [100, 50, -25]),
-        ("on_order_date", [100, 30, -5]),
+        ("on_refund_date", [100, 50, -25], {}),
+        ("on_order_date", [100, 30, -5], {}),
         ("exclude", [100, 50, 0], {"refunds": 2}),
     ],
 )
@@ -143,8 +143,18 @@ def test_cross_rates(ask: Ask, order: MakeOrder) -> None:
         {"currency": "EUR", "on": dt.date(2024, 1, 1), "rate": D("1.1")},
         {"currency": "GBP", "on": dt.date(2024, 1, 1), "rate": D("1.32")},
     ]
-    answer = ask("revenue_trend", {}, orders=orders, fx_rates=rates)
+    answer = ask("revenue_trend", {"base_currency": "USD"}, orders=orders, fx_rates=rates)
     assert answer.rows.to_pylist()[0]["net"] == D("84.33333333")
+
+
+def test_the_base_currency_needs_no_rate(ask: Ask, order: MakeOrder) -> None:
+    """Asked for euros, an organisation of pounds has its pounds divided by the price of a euro."""
+    orders = [order("1", "anna", "2024-01-10", "86"), order("2", "anna", "2024-01-10", "1", currency="EUR")]
+    rates = [{"currency": "EUR", "on": dt.date(2024, 1, 1), "rate": D("0.86")}]
+    answer = ask("revenue_trend", {"currency": "EUR"}, orders=orders, fx_rates=rates)
+    assert (answer.summary["currency"], answer.dropped) == ("EUR", {})
+    # A rate has ten places, so a dividing one is exact to that.
+    assert answer.rows.to_pylist()[0]["net"] == pytest.approx(D(101), abs=D("0.0000001"))
 
 
 def test_currencies_without_rates_are_never_added(ask: Ask, order: MakeOrder) -> None:
