@@ -4,12 +4,15 @@ One process with threads: it waits for PostgreSQL and for clients, and computes 
 with `--bind fd://N`; without one the address comes from the settings.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
-from models import settings
-from web import render_pool
-from workers import logs
+from models import session, settings
+
+# structlog would import rich for coloured stack traces, and kombu yaml for messages nobody sends: 5 MB that are never used.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+sys.modules.setdefault("yaml", None)  # type: ignore[arg-type]
 
 _settings = settings.load()
 
@@ -42,7 +45,14 @@ CLIENT_PATIENCE_SECONDS = 30.0
 
 
 def post_worker_init(_worker: Any) -> None:
+    from web import memory, openapi  # noqa: PLC0415 - see the remark above
+    from workers import logs  # noqa: PLC0415 - see the remark above
+
     logs.configure()
+    # What every process needs sooner or later is made before its memory is tidied, and before somebody waits for it.
+    session.engine()
+    openapi.document()
+    memory.keep_small()
 
 
 def pre_request(_worker: Any, request: Any) -> None:
@@ -51,4 +61,6 @@ def pre_request(_worker: Any, request: Any) -> None:
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
+    from web import render_pool  # noqa: PLC0415 - see the remark above
+
     render_pool.pool().close()

@@ -72,7 +72,8 @@ class _Components:
 
     def reference(self, model: Any, mode: JsonSchemaMode = "serialization") -> dict[str, Any]:
         """Return the schema of a type, its named parts moved to the components."""
-        schema = _without_null_defaults(pydantic.TypeAdapter(model).json_schema(mode=mode, ref_template=REFERENCE))
+        made = pydantic.TypeAdapter(model).json_schema(mode=mode, ref_template=REFERENCE)
+        schema: dict[str, Any] = _without_null_defaults(made)
         self.schemas.update(schema.pop("$defs", {}))
         if isinstance(model, type) and issubclass(model, pydantic.BaseModel):
             name = schema.get("title", model.__name__).replace("[", "_").replace("]", "").replace(", ", "_")

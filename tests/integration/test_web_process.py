@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,10 +92,10 @@ def files(server: Server) -> set[str]:
     return {path.name for path in server.uploads.iterdir()} if server.uploads.exists() else set()
 
 
-def wait_for(condition: object, seconds: float = 10.0) -> bool:
+def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if callable(condition) and condition():
+        if condition():
             return True
         time.sleep(0.05)
     return False
@@ -104,6 +104,7 @@ def wait_for(condition: object, seconds: float = 10.0) -> bool:
 def test_an_upload_without_a_length_streams_to_the_disk(server: Server, api: httpx.Client) -> None:
     piece = b"1,a,2026-01-02,10.50\n" * 5000
     pieces = [web_api.CSV] + [piece] * 400
+    api.post("/v1/imports?dataset=orders", content=web_api.CSV)  # what is made once has been made after this
     before = server.worker.memory_info().rss
     answer = api.post("/v1/imports?dataset=orders", content=iter(pieces))
     assert answer.status_code == 202, answer.text
@@ -175,8 +176,7 @@ def test_a_long_result_streams_and_the_worker_stays_small(server: Server, caller
     for path in ("/docs", "/openapi.json", "/v1/report-types/rfm", "/v1/datasets", "/readyz"):
         assert api.get(path).status_code == 200
     memory = server.worker.memory_info().rss
-    print(f"web worker: {memory / 2**20:.0f} MiB")
-    assert memory <= MOST_MEMORY
+    assert memory <= MOST_MEMORY, f"{memory:,} bytes"
 
 
 def test_a_renderer_that_is_killed_is_replaced(server: Server, caller: Caller, api: httpx.Client) -> None:

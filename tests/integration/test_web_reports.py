@@ -100,7 +100,7 @@ def test_lists_are_paged_newest_first_and_filtered(ready: Caller) -> None:
     other = ready.post("/v1/reports", {"type": "revenue_trend"}).json["id"]
     ready.post(f"/v1/reports/{ids[0]}/cancel")
     seen: list[str] = []
-    path = "/v1/reports?limit=2&type=rfm"
+    path: str | None = "/v1/reports?limit=2&type=rfm"
     while path is not None:
         page = ready.get(path).json
         assert len(page["data"]) <= 2

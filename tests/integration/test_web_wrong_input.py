@@ -4,11 +4,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import flask.testing
 import pytest
 
 from models import organisations, session, settings
 from models.api_key import Scope
+from models.organisation import Organisation
 from tests.integration import web_api
 from tests.integration.web_api import Answer, Caller
 from web import app, operations
@@ -32,39 +32,37 @@ def problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
     return document
 
 
-def call(operation: Operation, http: flask.testing.FlaskClient, secret: str | None, job_id: str) -> Answer:
+def call(operation: Operation, caller: Caller, job_id: str, *, secret: str | None) -> Answer:
     path = operation.path.replace("{job_id}", job_id).replace("{name}", "orders")
     headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
-    return http.open(path, method=operation.method.upper(), headers=headers)
+    return caller.call(operation.method.upper(), path, **headers)
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=lambda operation: operation.name)
-def test_without_a_valid_key_nothing_is_told(
-    operation: Operation, http: flask.testing.FlaskClient, caller: Caller
-) -> None:
+def test_without_a_valid_key_nothing_is_told(operation: Operation, caller: Caller) -> None:
     for secret in (None, "", "rk_unknown", "x" * 500, "rk_\xe9"):
-        answer = call(operation, http, secret, str(uuid.uuid4()))
+        answer = call(operation, caller, str(uuid.uuid4()), secret=secret)
         problem(answer, 401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"].startswith("Bearer realm=")
-    answer = http.get("/v1/jobs", headers={"Authorization": f"Basic {caller.secret}"})
+    answer = caller.call("GET", "/v1/jobs", Authorization=f"Basic {caller.secret}")
     problem(answer, 401, "unauthenticated")
 
 
-def test_a_revoked_and_an_expired_key_are_worth_nothing(http: flask.testing.FlaskClient, caller: Caller) -> None:
+def test_a_revoked_and_an_expired_key_are_worth_nothing(caller: Caller) -> None:
     with session.transaction() as db:
-        organisation = db.get_one(organisations.Organisation, caller.organisation_id)
+        organisation = db.get_one(Organisation, caller.organisation_id)
         expired = organisations.issue_key(
             db, organisation, name="old", scopes=[Scope.ADMIN], expires_at=datetime.now(UTC) - timedelta(seconds=1)
         )
         revoked = organisations.issue_key(db, organisation, name="lost", scopes=[Scope.ADMIN])
         assert organisations.revoke_key(db, revoked.key.id)
     for secret in (expired.secret, revoked.secret):
-        problem(http.get("/v1/jobs", headers={"Authorization": f"Bearer {secret}"}), 401, "unauthenticated")
+        problem(caller.call("GET", "/v1/jobs", Authorization=f"Bearer {secret}"), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=lambda operation: operation.name)
 def test_a_key_without_the_scope_is_refused(operation: Operation, caller: Caller) -> None:
-    answer = call(operation, caller.http, web_api.another_key(caller, Scope.WEBHOOKS).secret, str(uuid.uuid4()))
+    answer = call(operation, caller, str(uuid.uuid4()), secret=web_api.another_key(caller, Scope.WEBHOOKS).secret)
     document = problem(answer, 403, "insufficient-scope")
     assert document["scopes_needed"] == [scope.value for scope in operation.scopes]
 
@@ -92,8 +90,8 @@ def test_another_organisations_jobs_do_not_exist(operation: Operation, caller: C
         caller.post("/v1/reports", {"type": "rfm"}).json["id"],
         caller.send("/v1/imports?dataset=orders", web_api.CSV).json["id"],
     ):
-        theirs = problem(call(operation, caller.http, stranger.secret, job), 404, "not-found")
-        nobodys = problem(call(operation, caller.http, stranger.secret, str(uuid.uuid4())), 404, "not-found")
+        theirs = problem(call(operation, caller, job, secret=stranger.secret), 404, "not-found")
+        nobodys = problem(call(operation, caller, str(uuid.uuid4()), secret=stranger.secret), 404, "not-found")
         assert theirs["detail"] == nobodys["detail"]
         assert web_api.row(job).status == "queued"
 
@@ -134,7 +132,7 @@ def test_no_such_report_type_or_dataset(caller: Caller) -> None:
 
 
 def test_the_wrong_method_names_the_right_ones(caller: Caller) -> None:
-    answer = caller.http.delete("/v1/reports")
+    answer = caller.call("DELETE", "/v1/reports")
     problem(answer, 405, "method-not-allowed")
     assert set(answer.headers["Allow"].split(", ")) >= {"GET", "POST"}
 
