@@ -40,7 +40,7 @@ def _method_not_allowed(error: Exception) -> problems.Problem:
 
 
 def _too_large(_error: Exception) -> problems.Problem:
-    limit = flask.request.max_content_length
+    limit = flask.request.max_content_length or 0
     return problems.Problem(
         problem_types.TOO_LARGE,
         f"The body may have at most {limit:,} bytes; nothing of it was kept.",

@@ -34,7 +34,8 @@ def document() -> Mapping[str, Any]:
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for operation in operations.ALL:
         paths[operation.path][operation.method] = _operation(operation, components)
-    components.reference(schemas.ProblemDocument)
+    for name, example in examples.OF_MODEL.items():
+        components.schemas[name]["examples"] = [example]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -77,8 +78,6 @@ class _Components:
         self.schemas.update(schema.pop("$defs", {}))
         if isinstance(model, type) and issubclass(model, pydantic.BaseModel):
             name = schema.get("title", model.__name__).replace("[", "_").replace("]", "").replace(", ", "_")
-            if model.__name__ in examples.OF_MODEL:
-                schema["examples"] = [examples.OF_MODEL[model.__name__]]
             self.schemas[name] = schema
             return {"$ref": REFERENCE.format(model=name)}
         return schema

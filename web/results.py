@@ -9,7 +9,7 @@ import flask
 
 from models import result, session
 from models.job import Job
-from models.job_states import JobStatus
+from models.job_states import JobKind, JobStatus
 from models.result import ResultChunk, StoredResult
 from web import formats, job_object, problem_types, problems, render_child, render_pool
 
@@ -63,7 +63,9 @@ def answer(job: Job, stored: StoredResult, fmt: formats.Format, *, name: str) ->
     if flask.request.if_none_match.contains_weak(etag):
         response = flask.Response(status=304)
     else:
-        header = {**stored.header, "row_count": stored.row_count, "manifest": f"{job_object.address(job)}/manifest"}
+        # Only the result of a report is a number that somebody may want to have explained.
+        manifest = f"{job_object.address(job)}/manifest" if job.kind == JobKind.REPORT else None
+        header = {**stored.header, "row_count": stored.row_count, "manifest": manifest}
         response = flask.Response(_begun(_pieces(stored, fmt, header)), content_type=fmt.content_type)
         response.headers["Content-Disposition"] = f'{_disposition(fmt)}; filename="{name}.{fmt.name}"'
     response.set_etag(etag)

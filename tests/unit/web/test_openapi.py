@@ -1,0 +1,94 @@
+"""The OpenAPI document: valid, complete, and true to the routes there are."""
+
+import json
+import re
+from typing import Any
+
+import openapi_spec_validator
+import pydantic
+import pytest
+
+from web import app, examples, openapi, operations, problem_types, schemas
+
+# Pages for people; they are not part of the contract.
+PAGES = {"/", "/docs", "/docs/problems", "/docs/problems/{slug}", "/static/{filename}"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    served = app.create_app().test_client().get("/openapi.json")
+    assert served.status_code == 200
+    read: dict[str, Any] = json.loads(served.data)
+    return read
+
+
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    openapi_spec_validator.validate(document)
+    assert document["openapi"].startswith("3.1")
+
+
+def test_it_has_every_route_and_no_other() -> None:
+    routes = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.create_app().url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    described = {(operation.path, operation.method) for operation in operations.ALL}
+    assert {route for route in routes if route[0] not in PAGES} == described
+
+
+def test_every_operation_that_needs_a_key_says_what_happens_without(document: dict[str, Any]) -> None:
+    for operation in operations.ALL:
+        responses = document["paths"][operation.path][operation.method]["responses"]
+        assert "500" in responses
+        if operation.scopes:
+            assert {"401", "403", "503", "422"} <= set(responses)
+        else:
+            assert document["paths"][operation.path][operation.method]["security"] == []
+
+
+def test_every_kind_of_problem_is_met_somewhere() -> None:
+    met = {kind for operation in operations.ALL for kind in operation.all_problems}
+    unrouted = {problem_types.NO_SUCH_ROUTE, problem_types.METHOD_NOT_ALLOWED}
+    assert met | unrouted == set(problem_types.ALL)
+
+
+def test_operation_ids_are_distinct() -> None:
+    names = [operation.name for operation in operations.ALL]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", sorted(examples.OF_MODEL))
+def test_examples_are_what_they_illustrate(name: str, document: dict[str, Any]) -> None:
+    model: type[pydantic.BaseModel] = getattr(schemas, name)
+    model.model_validate(examples.OF_MODEL[name])
+    assert document["components"]["schemas"][name]["examples"]
+
+
+def test_the_parameters_of_every_report_type_are_described(document: dict[str, Any]) -> None:
+    body = document["paths"]["/v1/reports"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    types = {variant["properties"]["type"]["const"] for variant in body["allOf"][1]["oneOf"]}
+    assert types >= {"rfm", "cohort_retention", "revenue_trend"}
+    assert "bins" in document["components"]["schemas"]["RfmParams"]["properties"]
+
+
+def test_the_pages_for_people_need_no_network() -> None:
+    client = app.create_app().test_client()
+    for path in ("/", "/docs", "/docs/problems", "/docs/problems/empty-file"):
+        page = client.get(path)
+        assert page.status_code == 200
+        assert not re.search(r'(src|href)="(https?:)?//', page.text)
+        assert "<script" not in page.text
+    docs = client.get("/docs").text
+    for operation in operations.ALL:
+        assert f'id="{operation.name}"' in docs
+    for target in set(re.findall(r'href="#([^"]+)"', docs)):
+        assert f'id="{target}"' in docs
+    with client.get("/static/reckoner.css") as style:
+        assert style.status_code == 200
+
+
+def test_building_it_twice_gives_the_same() -> None:
+    first = json.dumps(openapi.document())
+    openapi.document.cache_clear()
+    assert json.dumps(openapi.document()) == first

@@ -1,0 +1,90 @@
+"""What is read from requests: cursors, JSON, formats."""
+
+import uuid
+from typing import Any
+
+import flask
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from web import cursor, formats, json_body, problem_types, problems, request_context, waiting
+
+
+@given(st.uuids())
+def test_a_cursor_comes_back_as_it_went(job_id: uuid.UUID) -> None:
+    encoded = cursor.encode(job_id)
+    assert encoded.isascii()
+    assert "=" not in encoded
+    assert cursor.decode(encoded) == job_id
+
+
+@given(st.text(max_size=64))
+def test_anything_else_is_no_cursor(text: str) -> None:
+    try:
+        decoded = cursor.decode(text)
+    except problems.Problem as refused:
+        codes = [error.code for error in refused.errors]
+    else:
+        codes = ["unknown-cursor"] if cursor.decode(cursor.encode(decoded)) == decoded else []
+    assert codes == ["unknown-cursor"]
+
+
+@given(st.binary(max_size=200))
+def test_json_is_parsed_or_refused_and_nothing_else(raw: bytes) -> None:
+    kind = problem_types.MALFORMED
+    try:
+        json_body.parse(raw)
+    except problems.Problem as refused:
+        kind = refused.kind
+    assert kind is problem_types.MALFORMED
+
+
+def test_sound_json_is_read_as_it_is() -> None:
+    value: dict[str, Any] = {"a": [1, 2.5, None, True, "ü\U0001f600"], "b": {"c": {}}}
+    assert json_body.parse(flask.json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, "json"),
+        ("*/*", "json"),
+        ("text/csv", "csv"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "html"),
+        ("application/*", "json"),
+        ("text/csv;q=0.1, text/html;q=0.2", "html"),
+        ("application/x-ndjson", "ndjson"),
+    ],
+)
+def test_the_accept_header_chooses(accept: str | None, expected: str) -> None:
+    headers = {} if accept is None else {"Accept": accept}
+    with flask.Flask(__name__).test_request_context("/", headers=headers):
+        assert formats.chosen(None, formats.OF_RESULT).name == expected
+        assert formats.chosen("csv", formats.OF_RESULT).name == "csv"
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [("wait=5", 5), ("respond-async, wait=7", 7), ('wait="3"', 3), ("WAIT = 2;x=1", 2), ("wait=99", 30), ("wait=x", 0)],
+)
+def test_the_prefer_header_is_read_leniently(prefer: str, seconds: int) -> None:
+    with flask.Flask(__name__).test_request_context("/", headers={"Prefer": prefer}):
+        wait = waiting.wanted(None)
+        assert wait.seconds == seconds
+        assert wait.headers == ({"Preference-Applied": f"wait={seconds}"} if seconds else {})
+        assert waiting.wanted(1).seconds == 1
+
+
+@pytest.mark.parametrize(
+    ("given_", "sound"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", True),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", False),
+        ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", False),
+        ("nonsense", False),
+    ],
+)
+def test_only_a_sound_trace_context_is_kept(given_: str, sound: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    with flask.Flask(__name__).test_request_context("/", headers={"traceparent": given_}):
+        assert (request_context.traceparent() == given_) is sound
