@@ -12,16 +12,11 @@ import pytest
 
 from analytics import engine, result
 from analytics.catalogue import registry
-from analytics.reports import cohort_retention, revenue_trend, rfm
+from analytics.reports import registry as computing
 
 Rows = Sequence[Mapping[str, Any]]
 Ask = Callable[..., result.Result]
 
-COMPUTE: Mapping[str, Callable[..., result.Result]] = {
-    "rfm": rfm.compute,
-    "cohort_retention": cohort_retention.compute,
-    "revenue_trend": revenue_trend.compute,
-}
 TYPES = {
     "ordered_at": pa.timestamp("us", "UTC"),
     "created_at": pa.timestamp("us", "UTC"),
@@ -58,7 +53,7 @@ def ask(tmp_path: Path) -> Ask:
         snapshots = [_write(folder, name, rows) for name, rows in datasets.items()]
         parsed = registry.REPORT_TYPES[kind].parse_params(params, timezone=timezone, currency=currency)
         with engine.open_tables(snapshots, memory_limit="512MB", threads=2, spill_folder=folder / "spill") as tables:
-            return COMPUTE[kind](tables, parsed)
+            return computing.COMPUTE[kind](tables, parsed)
 
     return _ask
 

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics import engine
+from analytics.catalogue import registry
+from analytics.reports import registry as computing
 
 
 def _open(tmp_path: Path, *snapshots: engine.Snapshot, threads: int = 2) -> Any:
@@ -70,3 +72,7 @@ def test_a_running_question_can_be_stopped_from_another_thread(tmp_path: Path) -
 
 def test_warm_up_runs(tmp_path: Path) -> None:
     engine.warm_up(tmp_path / "spill")
+
+
+def test_every_declared_report_is_computed() -> None:
+    assert computing.COMPUTE.keys() == registry.REPORT_TYPES.keys()

@@ -2,7 +2,7 @@
 
 import csv
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from analytics import engine, result
 from analytics.catalogue import registry
-from analytics.reports import cohort_retention, revenue_trend, rfm
+from analytics.reports import registry as computing
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 pytestmark = [
@@ -26,11 +26,6 @@ CLEAN = {
         {"column": "quantity", "op": "gt", "value": 0},
         {"column": "unit_price", "op": "gt", "value": 0},
     ]
-}
-COMPUTE: Mapping[str, Callable[..., result.Result]] = {
-    "rfm": rfm.compute,
-    "cohort_retention": cohort_retention.compute,
-    "revenue_trend": revenue_trend.compute,
 }
 
 RETAIL = """
@@ -64,7 +59,7 @@ class Shop:
         with engine.open_tables(
             [self._snapshot], memory_limit="1GB", threads=2, spill_folder=self._folder / "spill"
         ) as tables:
-            return COMPUTE[kind](tables, parsed)
+            return computing.COMPUTE[kind](tables, parsed)
 
 
 def _shop(folder: Path, *, sql: str, source: str, dataset: str, zone: str) -> Shop:

@@ -1,0 +1,17 @@
+"""How each report type is computed, by name; the heavy half of `catalogue.registry`."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from analytics import result
+from analytics.reports import cohort_retention, revenue_trend, rfm
+
+# Each takes the open tables by dataset and the parameters of its own type.
+COMPUTE: Mapping[str, Callable[[Mapping[str, Any], Any], result.Result]] = MappingProxyType(
+    {
+        "cohort_retention": cohort_retention.compute,
+        "revenue_trend": revenue_trend.compute,
+        "rfm": rfm.compute,
+    }
+)
