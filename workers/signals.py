@@ -12,7 +12,8 @@ from workers import logs
 # Loaded where the queue is served: after the fork every child shares these pages, and its first job does not wait for imports.
 HEAVY_MODULES = {
     "reports": ("models.lake", "analytics.engine", *(f"analytics.reports.{name}" for name in registry.REPORT_TYPES)),
-    "imports": ("models.lake", "analytics.datasets.importing"),
+    # The first array PyArrow makes looks for pandas; better here than in every child.
+    "imports": ("models.lake", "analytics.datasets.importing", "analytics.render.rejects", "pandas"),
 }
 
 
