@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import flask
-import werkzeug.exceptions
 
-from web import problem_types, problems
+from web import body_errors, problem_types, problems
 
 MAX_DEPTH = 64
 
@@ -32,12 +31,8 @@ def read() -> dict[str, Any]:
 
 
 def _receive() -> bytes:
-    try:
+    with body_errors.translated():
         return flask.request.get_data(cache=False)
-    except TimeoutError as error:
-        raise werkzeug.exceptions.RequestTimeout from error
-    except OSError as error:
-        raise werkzeug.exceptions.ClientDisconnected from error
 
 
 def parse(raw: bytes) -> Any:

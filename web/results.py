@@ -18,6 +18,8 @@ HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox allow-downloads"
 )
 
+BYTES_PER_WRITE = 64 * 1024
+
 
 class ResultVanishedError(RuntimeError):
     """A result was removed while it was being sent; the connection is cut, so that nobody takes a part for the whole."""
@@ -66,7 +68,7 @@ def answer(job: Job, stored: StoredResult, fmt: formats.Format, *, name: str) ->
         # Only the result of a report is a number that somebody may want to have explained.
         manifest = f"{job_object.address(job)}/manifest" if job.kind == JobKind.REPORT else None
         header = {**stored.header, "row_count": stored.row_count, "manifest": manifest}
-        response = flask.Response(_begun(_pieces(stored, fmt, header)), content_type=fmt.content_type)
+        response = flask.Response(_sliced(_begun(_pieces(stored, fmt, header))), content_type=fmt.content_type)
         response.headers["Content-Disposition"] = f'{_disposition(fmt)}; filename="{name}.{fmt.name}"'
     response.set_etag(etag)
     response.headers["Cache-Control"] = "private, no-cache"
@@ -84,6 +86,13 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Render the start and the first rows before the headers go out, so that what fails at once is still a problem document."""
     first = list(itertools.islice(pieces, 2))
     return itertools.chain(first, pieces)
+
+
+def _sliced(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut pieces into what even a slow client takes within the patience of `web.gunicorn`, which is reckoned per write."""
+    for piece in pieces:
+        for start in range(0, len(piece), BYTES_PER_WRITE):
+            yield piece[start : start + BYTES_PER_WRITE]
 
 
 def _pieces(stored: StoredResult, fmt: formats.Format, header: dict[str, Any]) -> Iterator[bytes]:

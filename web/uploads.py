@@ -18,7 +18,7 @@ import werkzeug.exceptions
 from werkzeug.http import parse_options_header
 
 from models import settings
-from web import errors, json_body, multipart, problem_types, problems
+from web import body_errors, errors, json_body, multipart, problem_types, problems
 
 PIECE = 256 * 1024
 # Slower than this over a minute is a stalled client, or one that means to hold a thread.
@@ -104,12 +104,8 @@ def _pieces() -> Iterator[bytes]:
     promised = flask.request.content_length
     received, began = 0, time.monotonic()
     while True:
-        try:
+        with body_errors.translated():
             piece = stream.read(PIECE)
-        except TimeoutError as error:
-            raise werkzeug.exceptions.RequestTimeout from error
-        except OSError as error:
-            raise werkzeug.exceptions.ClientDisconnected from error
         if not piece:
             break
         received += len(piece)

@@ -20,7 +20,8 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from models import settings
+from models import session, settings
+from models.result import ResultChunk
 from tests.integration import web_api
 from tests.integration.web_api import Caller
 
@@ -177,6 +178,16 @@ def test_a_long_result_streams_and_the_worker_stays_small(server: Server, caller
         assert api.get(path).status_code == 200
     memory = server.worker.memory_info().rss
     assert memory <= MOST_MEMORY, f"{memory:,} bytes"
+
+
+def test_a_result_that_breaks_off_is_never_taken_for_whole(caller: Caller, api: httpx.Client) -> None:
+    web_api.give_dataset(caller)
+    job = api.post("/v1/reports", json={"type": "rfm"}).json()
+    stored = web_api.finish(job["id"], pa.table({"n": list(range(1000))}), rows_per_chunk=100)
+    with session.transaction() as db:
+        db.delete(db.get_one(ResultChunk, (stored.job_id, 5)))
+    with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+        api.get(job["links"]["result"], params={"format": "csv"})
 
 
 def test_a_renderer_that_is_killed_is_replaced(server: Server, caller: Caller, api: httpx.Client) -> None:

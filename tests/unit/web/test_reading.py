@@ -1,14 +1,16 @@
 """What is read from requests: cursors, JSON, formats."""
 
+import io
 import uuid
 from typing import Any
 
 import flask
 import pytest
+import werkzeug.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from web import cursor, formats, json_body, problem_types, problems, request_context, waiting
+from web import body_errors, cursor, formats, json_body, problem_types, problems, request_context, waiting
 
 
 @given(st.uuids())
@@ -88,3 +90,41 @@ def test_the_prefer_header_is_read_leniently(prefer: str, seconds: int) -> None:
 def test_only_a_sound_trace_context_is_kept(given_: str, sound: bool) -> None:  # noqa: FBT001 - a parameter of the test
     with flask.Flask(__name__).test_request_context("/", headers={"traceparent": given_}):
         assert (request_context.traceparent() == given_) is sound
+
+
+class Wire(io.RawIOBase):
+    """A client that sends a little and then does what the test says."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+        self.sent = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.sent:
+            raise self.error
+        self.sent = True
+        buffer[:1] = b"{"
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (TimeoutError(), werkzeug.exceptions.RequestTimeout),
+        (ConnectionResetError(), werkzeug.exceptions.ClientDisconnected),
+        (OSError("chunk is malformed"), werkzeug.exceptions.ClientDisconnected),
+    ],
+)
+@pytest.mark.parametrize("limit", [None, 1000])
+def test_a_client_that_stalls_is_told_from_one_that_left(
+    error: Exception, raised: type[Exception], limit: int | None
+) -> None:
+    environ = {"wsgi.input": Wire(error), "wsgi.input_terminated": True, "CONTENT_LENGTH": "10"}
+    with flask.Flask(__name__).test_request_context("/", method="POST", environ_overrides=environ) as context:
+        context.request.max_content_length = limit
+        with pytest.raises(raised), body_errors.translated():
+            context.request.get_data()
