@@ -3,7 +3,6 @@
 The heavy half of `analytics` is imported inside: the web process imports this module to publish, and must stay light.
 """
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +58,7 @@ def _open_snapshots(job: RunningJob) -> "list[engine.Snapshot]":
 
 def _compute(job: RunningJob, snapshots: "list[engine.Snapshot]", folder: Path) -> "Result":
     from analytics import engine  # noqa: PLC0415 - heavy
+    from analytics.reports import registry as computations  # noqa: PLC0415 - heavy
 
     configured = settings.load()
     params = registry.REPORT_TYPES[job.type].params.model_validate(job.params)
@@ -68,8 +68,7 @@ def _compute(job: RunningJob, snapshots: "list[engine.Snapshot]", folder: Path) 
         threads=configured.engine_threads,
         spill_folder=folder,
     ) as tables:
-        answer: Result = import_module(f"analytics.reports.{job.type}").compute(tables, params)
-    return answer
+        return computations.COMPUTE[job.type](tables, params)
 
 
 def _encode(

@@ -6,13 +6,20 @@ from typing import Any
 import structlog
 from celery import signals
 
-from analytics.catalogue import registry
+from models import settings
 from workers import logs
 
 # Loaded where the queue is served: after the fork every child shares these pages, and its first job does not wait for imports.
+# The first array PyArrow makes looks for pandas, so that is among them.
 HEAVY_MODULES = {
-    "reports": ("models.lake", "analytics.engine", *(f"analytics.reports.{name}" for name in registry.REPORT_TYPES)),
-    # The first array PyArrow makes looks for pandas; better here than in every child.
+    "reports": (
+        "models.lake",
+        "analytics.engine",
+        "analytics.reports.registry",
+        "analytics.render.manifest",
+        "analytics.render.chunks",
+        "pandas",
+    ),
     "imports": ("models.lake", "analytics.datasets.importing", "analytics.render.rejects", "pandas"),
 }
 
@@ -28,6 +35,16 @@ def _configure_logging(**_: Any) -> None:
 
 def _load_heavy_modules(sender: Any, **_: Any) -> None:
     structlog.contextvars.clear_contextvars()
-    for queue in sender.app.amqp.queues.consume_from:
+    queues = sender.app.amqp.queues.consume_from
+    for queue in queues:
         for module in HEAVY_MODULES.get(queue, ()):
             importlib.import_module(module)
+    if "reports" in queues:
+        signals.worker_process_init.connect(_warm_engine, weak=False)
+
+
+def _warm_engine(**_: Any) -> None:
+    """Run one empty query in a new child: DuckDB makes threads, so this cannot be done before the fork."""
+    from analytics import engine  # noqa: PLC0415 - heavy; only workers of reports come here
+
+    engine.warm_up(settings.load().scratch_folder / "warm-up")
