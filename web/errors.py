@@ -26,7 +26,7 @@ def _database_away(_error: Exception) -> problems.Problem:
 
 def _no_such_route(_error: Exception) -> problems.Problem:
     return problems.Problem(
-        problem_types.NO_SUCH_ROUTE, f"There is nothing at {flask.request.path}. /docs lists what there is."
+        problem_types.NOT_FOUND, f"There is nothing at {flask.request.path}. /docs lists what there is."
     )
 
 

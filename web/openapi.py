@@ -129,7 +129,7 @@ def _path_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
 def _query_parameters(model: type[pydantic.BaseModel]) -> Iterable[dict[str, Any]]:
     schema = _without_null_defaults(_inlined(model.model_json_schema()))
     for name, member in schema.get("properties", {}).items():
-        described = dict(member)
+        described = _without_null(member)
         yield {
             "name": name,
             "in": "query",
@@ -137,6 +137,14 @@ def _query_parameters(model: type[pydantic.BaseModel]) -> Iterable[dict[str, Any
             "description": described.pop("description", ""),
             **_parameter_schema(name, described),
         }
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave out that a parameter may be null: in a query string it is there or it is not."""
+    alternatives = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    if len(alternatives) != 1:
+        return dict(schema)
+    return {**{key: value for key, value in schema.items() if key != "anyOf"}, **alternatives[0]}
 
 
 def _parameter_schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -82,8 +82,7 @@ class Collection:
 
 
 def _job_operations(jobs: Collection) -> tuple[Operation, ...]:
-    path, tag, name, read, write = jobs.path, jobs.tag, jobs.name, jobs.read, jobs.write
-    model = jobs.model
+    path, tag, name, model, read, write = jobs.path, jobs.tag, jobs.name, jobs.model, jobs.read, jobs.write
     page = schemas.Page.__class_getitem__(model)
     return (
         Operation(
@@ -101,7 +100,7 @@ def _job_operations(jobs: Collection) -> tuple[Operation, ...]:
             f"{path}/{{job_id}}",
             f"get_{name}",
             tag,
-            f"Fetch a {name}, or wait for it to finish",
+            f"Fetch one {name}, or wait for it to finish",
             {200: Reply("The job as it is now", model, headers=("Retry-After", "Preference-Applied"))},
             scopes=read,
             query=schemas.WaitQuery,
@@ -113,7 +112,7 @@ def _job_operations(jobs: Collection) -> tuple[Operation, ...]:
             f"{path}/{{job_id}}/cancel",
             f"cancel_{name}",
             tag,
-            f"Cancel an unfinished {name}",
+            f"Cancel one unfinished {name}",
             {
                 200: Reply("It is cancelled", model),
                 202: Reply("Its worker has been asked to stop", model, headers=("Retry-After",)),

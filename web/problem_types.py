@@ -41,17 +41,12 @@ INSUFFICIENT_SCOPE = ProblemType(
     "The API key may not do this",
     "Use a key with the scope the detail names. `admin` may do everything, and a write scope includes its read scope.",
 )
-NO_SUCH_ROUTE = ProblemType(
-    "no-such-route",
-    404,
-    "There is nothing at this address",
-    "The addresses of this API are listed at /docs and in /openapi.json.",
-)
 NOT_FOUND = ProblemType(
     "not-found",
     404,
     "There is no such thing",
-    "Check the id or the name. What belongs to another organisation is answered in the same way.",
+    "Check the address, the id or the name; /docs lists the addresses. What belongs to another organisation is answered in "
+    "the same way.",
 )
 METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed",
@@ -161,7 +156,6 @@ ALL: tuple[ProblemType, ...] = (
     INCOMPLETE_BODY,
     UNAUTHENTICATED,
     INSUFFICIENT_SCOPE,
-    NO_SUCH_ROUTE,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,

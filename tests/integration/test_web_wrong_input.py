@@ -121,7 +121,7 @@ def test_a_report_is_not_an_import(caller: Caller) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v2/reports", "/v1/reports/", "//v1/reports", "/docs/nothing"])
 def test_no_such_route(caller: Caller, path: str) -> None:
-    problem(caller.get(path), 404, "no-such-route")
+    problem(caller.get(path), 404, "not-found")
 
 
 def test_no_such_report_type_or_dataset(caller: Caller) -> None:

@@ -1,12 +1,16 @@
 """The contract and pages for people. They need no key and fetch nothing from anywhere else."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import flask
+import markupsafe
 
 from web import openapi, operations, problem_types, problems
+
+_CODE = re.compile(r"`([^`]+)`")
 
 blueprint = flask.Blueprint("documents", __name__)
 
@@ -42,6 +46,12 @@ def problem_page(slug: str) -> flask.Response:
         raise problems.Problem(problem_types.NOT_FOUND, f"There is no kind of problem called {slug!r}.")
     met_at = [operation for operation in operations.ALL if kind in operation.all_problems]
     return _page("problem.html", kind=kind, met_at=met_at)
+
+
+@blueprint.app_template_filter("words")
+def words(text: str) -> markupsafe.Markup:
+    """Set what stands between backticks as code; everything is escaped first."""
+    return markupsafe.Markup(_CODE.sub(r"<code>\1</code>", str(markupsafe.escape(text))))  # noqa: S704 - escaped
 
 
 def _page(template: str, **values: Any) -> flask.Response:

@@ -49,7 +49,7 @@ def test_every_operation_that_needs_a_key_says_what_happens_without(document: di
 
 def test_every_kind_of_problem_is_met_somewhere() -> None:
     met = {kind for operation in operations.ALL for kind in operation.all_problems}
-    unrouted = {problem_types.NO_SUCH_ROUTE, problem_types.METHOD_NOT_ALLOWED}
+    unrouted = {problem_types.METHOD_NOT_ALLOWED}
     assert met | unrouted == set(problem_types.ALL)
 
 

@@ -54,7 +54,7 @@ def test_every_kind_is_distinct_and_says_what_to_do() -> None:
         (sqlalchemy.exc.InterfaceError("select", {}, Exception()), problem_types.DATABASE_UNAVAILABLE),
         (sqlalchemy.exc.TimeoutError(), problem_types.DATABASE_UNAVAILABLE),
         (sqlalchemy.exc.IntegrityError("insert", {}, Exception()), problem_types.INTERNAL_ERROR),
-        (werkzeug.exceptions.NotFound(), problem_types.NO_SUCH_ROUTE),
+        (werkzeug.exceptions.NotFound(), problem_types.NOT_FOUND),
         (werkzeug.exceptions.MethodNotAllowed(["GET"]), problem_types.METHOD_NOT_ALLOWED),
         (werkzeug.exceptions.RequestEntityTooLarge(), problem_types.TOO_LARGE),
         (werkzeug.exceptions.ClientDisconnected(), problem_types.INCOMPLETE_BODY),
@@ -106,14 +106,14 @@ def test_the_document_has_the_members_of_the_contract() -> None:
     answer = application.test_client().get("/nowhere", headers={"X-Request-Id": "r-1"})
     assert answer.content_type == "application/problem+json"
     assert answer.json == {
-        "type": "/docs/problems/no-such-route",
-        "title": problem_types.NO_SUCH_ROUTE.title,
+        "type": "/docs/problems/not-found",
+        "title": problem_types.NOT_FOUND.title,
         "status": 404,
         "detail": "There is nothing at /nowhere. /docs lists what there is.",
         "request_id": "r-1",
         "errors": [],
     }
-    assert application.test_client().get("/docs/problems/no-such-route").status_code == 200
+    assert application.test_client().get("/docs/problems/not-found").status_code == 200
 
 
 def test_a_bug_is_told_without_its_trace() -> None:
