@@ -42,6 +42,7 @@ loglevel = _settings.log_level.lower() if _settings.log_level != "INFO" else "wa
 
 # How long one read from or write to a client may stand still.
 CLIENT_PATIENCE_SECONDS = 30.0
+RECEIVED_BYTES = 256 * 1024
 
 
 def post_worker_init(_worker: Any) -> None:
@@ -56,8 +57,12 @@ def post_worker_init(_worker: Any) -> None:
 
 
 def pre_request(_worker: Any, request: Any) -> None:
-    """Bound every wait for this client, so that one that stops reading or sending cannot keep a thread for ever."""
+    """Bound every wait for this client, so that one that stops reading or sending cannot keep a thread for ever.
+
+    And read an upload in large pieces: gunicorn's own are so small that receiving them costs more than hashing and writing.
+    """
     request.unreader.sock.settimeout(CLIENT_PATIENCE_SECONDS)
+    request.unreader.mxchunk = RECEIVED_BYTES
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:

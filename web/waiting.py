@@ -13,9 +13,10 @@ from models import jobs, session, settings
 from models.job import Job
 from web import schemas
 
-FIRST_PAUSE = 0.02
+# Looks at first come closer together than a small report takes, so that its asker waits hardly longer than it ran.
+FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.2
-PAUSE_GROWTH = 1.3
+PAUSE_GROWTH = 1.08
 
 _PREFERENCE = re.compile(r"""\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?""", re.IGNORECASE)
 
