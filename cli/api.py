@@ -148,9 +148,10 @@ def _checked(answer: httpx.Response) -> httpx.Response:
 
 def describe_problem(problem: Json) -> str:
     """Put a problem document into words: the title, the sentence, and each wrong field."""
-    lines = [f"{problem.get('title', 'refused')}: {problem.get('detail', '')}".rstrip(": ")]
-    lines += [f"  {item['pointer']}: {item['detail']}" for item in problem.get("errors") or []]
-    return "\n".join(lines)
+    title, fields = problem.get("title", "Refused"), problem.get("errors") or []
+    if fields:
+        return "\n".join([f"{title}:", *(f"  {item['pointer']}: {item['detail']}" for item in fields)])
+    return f"{title}. {problem.get('detail', '')}".rstrip()
 
 
 def _why(job: Json) -> str:

@@ -55,6 +55,11 @@ def as_json(model: pydantic.BaseModel, *, status: int = 200) -> flask.Response:
     return flask.Response(model.model_dump_json(), status=status, content_type="application/json")
 
 
+def _error(job: Job) -> dict[str, Any] | None:
+    """Return why the job failed, or failed last; its type is an address under which a person finds what to do."""
+    return None if job.error is None else {**job.error, "type": f"/docs/problems/{job.error['type']}"}
+
+
 def _shared(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
@@ -70,7 +75,7 @@ def _shared(job: Job) -> dict[str, Any]:
         "finished_at": job.finished_at,
         "expires_at": job.expires_at,
         "reused": False,
-        "error": job.error,
+        "error": _error(job),
     }
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from analytics import errors as analytics_errors
 from models.base import Json
+from workers import job_problems
 
 LONGEST_DETAIL = 2_000
 
@@ -39,17 +40,12 @@ OUT_OF_TIME = (celery.exceptions.SoftTimeLimitExceeded,)
 def problem(error: BaseException) -> Json:
     """Describe an error for the job's `error` member. Refusals speak for themselves; a stack trace is never shown."""
     if isinstance(error, analytics_errors.Refusal):
-        return {
-            "type": error.code,
-            "title": "The data or the question does not allow an answer",
-            "detail": error.detail[:LONGEST_DETAIL],
-            **({"data": error.data} if error.data else {}),
-        }
+        return _describe(error.code, error.detail[:LONGEST_DETAIL]) | ({"data": error.data} if error.data else {})
     if isinstance(error, DATABASE_AWAY):
         detail = "The database could not be reached or was too busy. The job is tried again by itself."
-        return {"type": "database-unavailable", "title": "The database did not answer", "detail": detail}
-    return {
-        "type": "internal-error",
-        "title": "Something went wrong in the worker",
-        "detail": f"{type(error).__name__}. The worker's log has the rest under this job's id.",
-    }
+        return _describe("database-unavailable", detail)
+    return _describe("internal-error", f"{type(error).__name__}. The worker's log has the rest under this job's id.")
+
+
+def _describe(slug: str, detail: str) -> Json:
+    return {"type": slug, "title": job_problems.BY_SLUG[slug].title, "detail": detail}

@@ -9,6 +9,7 @@ import flask
 import markupsafe
 
 from web import openapi, operations, problem_types, problems
+from workers import job_problems
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -36,16 +37,19 @@ def docs() -> flask.Response:
 
 @blueprint.get("/docs/problems")
 def problem_list() -> flask.Response:
-    return _page("problems.html", kinds=problem_types.ALL)
+    return _page("problems.html", kinds=problem_types.ALL, of_jobs=job_problems.BY_SLUG.values())
 
 
 @blueprint.get("/docs/problems/<slug>")
 def problem_page(slug: str) -> flask.Response:
-    kind = problem_types.BY_SLUG.get(slug)
-    if kind is None:
-        raise problems.Problem(problem_types.NOT_FOUND, f"There is no kind of problem called {slug!r}.")
-    met_at = [operation for operation in operations.ALL if kind in operation.all_problems]
-    return _page("problem.html", kind=kind, met_at=met_at)
+    answered = problem_types.BY_SLUG.get(slug)
+    if answered is not None:
+        met_at = [operation for operation in operations.ALL if answered in operation.all_problems]
+        return _page("problem.html", kind=answered, status=answered.status, met_at=met_at)
+    failed_with = job_problems.BY_SLUG.get(slug)
+    if failed_with is not None:
+        return _page("problem.html", kind=failed_with, status=None, met_at=[])
+    raise problems.Problem(problem_types.NOT_FOUND, f"There is no kind of problem called {slug!r}.")
 
 
 @blueprint.app_template_filter("words")

@@ -50,11 +50,11 @@ def test_times_are_utc_with_a_z_and_nothing_is_left_out() -> None:
     assert job["reused"] is False
 
 
-def test_progress_and_error_are_shown_as_the_worker_wrote_them() -> None:
+def test_progress_is_shown_as_the_worker_wrote_it_and_an_error_with_the_address_of_its_page() -> None:
     error = {"type": "no-data", "title": "No data", "detail": "There is none.", "dataset": "orders"}
     job = shown(row("report", progress={"phase": "compute", "done": 3, "total": 5}, error=error))
     assert job["progress"] == {"phase": "compute", "done": 3, "total": 5}
-    assert job["error"] == error
+    assert job["error"] == {**error, "type": "/docs/problems/no-data"}
     assert shown(row("report", progress={"phase": "read"}))["progress"] == {
         "phase": "read",
         "done": None,

@@ -1,0 +1,101 @@
+"""Every kind of problem a job can fail with, said once: the worker takes the title from here, `/docs/problems` the remedy."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class JobProblem:
+    """A kind of problem: its stable slug, a title, and what to do about it."""
+
+    slug: str
+    title: str
+    remedy: str
+
+
+_ALL = (
+    # The file as such.
+    JobProblem("not-csv", "The file is not a table of text", "Export the data as CSV in UTF-8 and send that."),
+    JobProblem(
+        "empty-file", "The file has no rows", "Check the export: there is nothing below the headers, or nothing at all."
+    ),
+    JobProblem("unsupported-format", "This format is not read", "Send one of the formats that the detail names."),
+    JobProblem("truncated-file", "The file ends too early", "The compressed file is cut off. Export or send it again."),
+    JobProblem("damaged-file", "The compressed file is damaged", "It cannot be unpacked. Compress or export it again."),
+    JobProblem("bomb", "The file unpacks to too much", "Send it in parts, or uncompressed."),
+    # Its columns.
+    JobProblem(
+        "missing-columns",
+        "Columns are missing",
+        "Say with `mapping` which header is which column, or choose another dataset.",
+    ),
+    JobProblem(
+        "unknown-header",
+        "The mapping names a header that is not there",
+        "Use a header of the file; the problem lists them.",
+    ),
+    JobProblem(
+        "ambiguous-header",
+        "A header could be meant twice",
+        "Give the columns of the file different headers, or map each to one.",
+    ),
+    # Its values.
+    JobProblem(
+        "ambiguous-date-order",
+        "Day and month could be either way round",
+        "Send `date_format`: DMY, MDY, or a whole pattern.",
+    ),
+    JobProblem(
+        "ambiguous-decimal-sign", "Point and comma could be either", "Send `decimal`: the sign before the fraction."
+    ),
+    JobProblem("bad-refund-pattern", "The refund pattern is not a regular expression", "Write it in RE2's syntax."),
+    JobProblem(
+        "too-many-rejects",
+        "Too many rows are bad",
+        "Mend the rows that the problem shows, or raise `max_rejects`. Nothing was written.",
+    ),
+    # The question.
+    JobProblem(
+        "missing-dataset", "The report needs data that are not there", "Import the dataset that the detail names."
+    ),
+    JobProblem(
+        "unknown-column",
+        "There is no such column",
+        "Use a column of the dataset; `GET /v1/datasets/{name}` lists them.",
+    ),
+    JobProblem(
+        "filter-type", "The filter compares things that cannot be compared", "Give a value of the column's type."
+    ),
+    JobProblem("too-many-rows", "The answer would have too many rows", "Choose a longer period or fewer segments."),
+    JobProblem(
+        "too-many-cells",
+        "The answer would have too many cells",
+        "Choose a longer period, fewer segments, or `periods`.",
+    ),
+    JobProblem(
+        "too-many-periods",
+        "The span has too many periods",
+        "Choose a longer period, or bound the span with `start` and `end`.",
+    ),
+    JobProblem(
+        "dataset-version-gone",
+        "The pinned version is no longer kept",
+        "Submit the report again, on the current version.",
+    ),
+    # The run.
+    JobProblem("timed-out", "The job ran too long", "Narrow it with `start`, `end` or a filter."),
+    JobProblem(
+        "worker-crashed",
+        "The job ended its worker process several times",
+        "It may need more memory than there is. Narrow it, or give workers more.",
+    ),
+    JobProblem(
+        "database-unavailable", "The database did not answer", "Nothing; it is tried again by itself, some times."
+    ),
+    JobProblem(
+        "internal-error",
+        "Something went wrong in the worker",
+        "Report it with the job's id; the worker's log has the rest.",
+    ),
+)
+
+BY_SLUG = {problem.slug: problem for problem in _ALL}
