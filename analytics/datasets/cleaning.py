@@ -53,17 +53,7 @@ def sql_type(column: profiling.ColumnType) -> str:
 
 def build(reading: Reading, types: Mapping[str, profiling.ColumnType], relation: str) -> Cleaning:
     """Compose the query over the staged rows in `relation`; `types` are the columns of the table, in its order."""
-    faults: list[Fault] = []
-    cells = [f"{batches.LINE}"]
-    bad = []
-    for profile in reading.profiles:
-        typed, code = _typed(reading, profile, types[profile.name])
-        cells.append(f"{typed} AS {wording.quote_name(profile.name)}")
-        if code is not None:
-            faults.append(Fault(profile.name, code, profile.value))
-            bad.append(f"WHEN {typed} IS NULL AND {profile.value} IS NOT NULL THEN {len(faults)}")
-    cells.append(f"CASE {' '.join(bad)} END AS {BAD}" if bad else f"NULL AS {BAD}")
-    query = f"SELECT {', '.join(cells)} FROM {relation}"  # noqa: S608 - names and texts are quoted
+    query, faults = _typed_rows(reading, types, relation)
     derived = _derived(reading)
     for step in derived:
         columns = ", ".join(f"{sql} AS {wording.quote_name(name)}" for name, sql in step.items())
@@ -72,6 +62,28 @@ def build(reading: Reading, types: Mapping[str, profiling.ColumnType], relation:
     present = frozenset(reading.mapping.names).union(*derived)
     query = _finished(reading, query, types, present, faults)
     return Cleaning(query, tuple(types), present, tuple(faults))
+
+
+def _typed_rows(reading: Reading, types: Mapping[str, profiling.ColumnType], relation: str) -> tuple[str, list[Fault]]:
+    """The file's own columns with their types, and `_bad`. A typed value is computed once and then looked at twice."""
+    faults: list[Fault] = []
+    cells = [f"{batches.LINE}"]
+    bad = []
+    for profile in reading.profiles:
+        name = wording.quote_name(profile.name)
+        typed, code = _typed(reading, profile, types[profile.name])
+        cells.append(f"{typed} AS {name}")
+        if code is not None:
+            faults.append(Fault(profile.name, code, profile.value))
+            written = f"{BAD}{len(faults)}"
+            cells.append(f"{profile.value} AS {written}")
+            bad.append((written, f"WHEN {name} IS NULL AND {written} IS NOT NULL THEN {len(faults)}"))
+    query = f"SELECT {', '.join(cells)} FROM {relation}"  # noqa: S608 - names and texts are quoted
+    if not bad:
+        return f"SELECT *, NULL AS {BAD} FROM ({query})", faults  # noqa: S608 - as above
+    arms = " ".join(arm for _, arm in bad)
+    dropped = ", ".join(written for written, _ in bad)
+    return f"SELECT * EXCLUDE ({dropped}), CASE {arms} END AS {BAD} FROM ({query})", faults  # noqa: S608 - as above
 
 
 def _with_nulls(query: str, step: Mapping[str, str], reading: Reading) -> str:

@@ -170,10 +170,8 @@ def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, m
     faults = (*clean.faults, key_fault)
     files = current.files if current else ()
     with _connect(folder, memory=memory, threads=threads) as connection:
-        connection.execute(f"CREATE TEMP TABLE clean AS {clean.query}")
-        merger = merging.Merger(connection, folder, staged.reading.schema.key, types, clean.present, files)
-        if staged.options.mode is options.ImportMode.APPEND:
-            merger.rejected_keys(len(faults))
+        merger = merging.Merger(connection, folder, clean.query, staged.reading.schema.key, types, clean.present, files)
+        plain = merger.prepare(staged.options.mode, duplicate=len(faults))
         rejects = rejecting.write(
             connection,
             (_relation(staged.rows), staged.misshapen),
@@ -182,7 +180,7 @@ def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, m
             folder=folder,
         )
         rejecting.refuse_too_many(rejects, read=staged.rows_read, share=staged.options.max_rejects)
-        merged = merger.merge(staged.options.mode)
+        merged = merger.write_all(staged.options.mode) if plain else merger.merge(staged.options.mode)
     counts = Counts(staged.rows_read, merged.inserted, merged.updated, merged.unchanged, rejects.count)
     if counts.read != counts.inserted + counts.updated + counts.unchanged + counts.rejected:
         raise RowsLost(f"rows do not add up: {counts.as_dict()}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 
 from analytics.datasets import batches, cleaning, options, profiling, wording
 
@@ -13,6 +14,8 @@ FILE_BYTES = 128 * 1024**2
 # Above this many files each import gathers the small ones into one.
 MANY_FILES = 64
 SMALL_FILE_BYTES = 16 * 1024**2
+# Relation of the lines of bad rows and the number of what is wrong with each.
+FAULTY = "faulty"
 PARQUET = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880"
 
 
@@ -29,25 +32,53 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Merger:
-    """Works on the temporary table `clean` of `connection`.
+    """Works on the relation `clean` of `connection`: the rows of the file, as a query until they have to be kept.
 
     Attributes:
+        query: SQL of the clean rows.
         present: columns that the file has or that were derived; an update leaves the others as they are.
         files: the table's current files.
     """
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
+    query: str
     key: tuple[str, ...]
     types: Mapping[str, profiling.ColumnType]
     present: frozenset[str]
     files: tuple[str, ...]
 
-    def merge(self, mode: options.ImportMode) -> Merge:
-        """Write the files of the new version.
+    def prepare(self, mode: options.ImportMode, *, duplicate: int) -> bool:
+        """Make `clean` and `faulty`; `duplicate` is the fault of a key that is there already, in mode append.
 
-        In mode append, `rejected_keys` has to have run before.
+        The answer is whether the rows can be written as they come, because nothing is merged. Then they never are in
+        memory together: each question is put to the staged text, of which it reads only the columns it needs.
         """
+        plain = mode is options.ImportMode.REPLACE or (mode is options.ImportMode.UPSERT and not self.files)
+        bad = f"SELECT {batches.LINE}, {cleaning.BAD} FROM clean WHERE {cleaning.BAD} IS NOT NULL"  # noqa: S608 - names of ours
+        if plain:
+            self.connection.execute(f"CREATE TEMP VIEW clean AS {self.query}")
+            if not self._may_repeat():
+                self.connection.execute(f"CREATE TEMP TABLE {FAULTY} AS {bad}")
+                return True
+            self.connection.execute("DROP VIEW clean")
+        self.connection.execute(f"CREATE TEMP TABLE clean AS {self.query}")
+        if mode is options.ImportMode.APPEND:
+            self._reject_keys(duplicate)
+        self.connection.execute(f"CREATE TEMP VIEW {FAULTY} AS {bad}")
+        return False
+
+    def write_all(self, mode: options.ImportMode) -> Merge:
+        """Write the good rows as they come, after `prepare` has said that this is all there is to do."""
+        good = ""
+        if self._one(f"SELECT count(*) FROM {FAULTY}"):  # noqa: S608 - a name of ours
+            good = f" WHERE {batches.LINE} NOT IN (SELECT {batches.LINE} FROM {FAULTY})"  # noqa: S608 - as above
+        added = self._write("winners", f"SELECT {self._names()} FROM clean{good}")  # noqa: S608 - names are quoted
+        removed = self.files if mode is options.ImportMode.REPLACE else ()
+        return Merge(added, removed, sum(map(_rows_in, added)), 0, 0)
+
+    def merge(self, mode: options.ImportMode) -> Merge:
+        """Compare with the rows of the same key, in the file and in the table, and write the files of the new version."""
         repeated = self._has_repeats()
         self._rank(repeated=repeated)
         against = mode is options.ImportMode.UPSERT and bool(self.files)
@@ -66,7 +97,7 @@ class Merger:
         added = (*self._rewrite(removed), *self._write("inserted", self._inserts()))
         return Merge(added, removed, firsts - matched, differing + later_updated, matched - differing + later_same)
 
-    def rejected_keys(self, fault: int) -> None:
+    def _reject_keys(self, fault: int) -> None:
         """Mark the rows whose key the table has, or a row before them in the file, with the fault."""
         key = self._key()
         self.connection.execute(
@@ -80,6 +111,12 @@ class Merger:
                 f"UPDATE clean SET {cleaning.BAD} = {fault} WHERE {cleaning.BAD} IS NULL AND "  # noqa: S608 - as above
                 f"EXISTS (SELECT 1 FROM current AS t WHERE {self._same_key('clean', 't')})"
             )
+
+    def _may_repeat(self) -> bool:
+        """Whether a key may stand in more than one row. Two keys may share a hash, but no key has two."""
+        lacking = " OR ".join(f"{wording.quote_name(name)} IS NULL" for name in self.key)
+        query = f"SELECT count(*) <> count(DISTINCT hash({self._key()})) FROM clean WHERE NOT ({lacking})"  # noqa: S608 - names are quoted
+        return bool(self._one(query))
 
     def _has_repeats(self) -> bool:
         query = f"SELECT count(*) <> count(DISTINCT ({self._key()})) FROM clean WHERE {cleaning.BAD} IS NULL"  # noqa: S608 - as above
@@ -172,10 +209,7 @@ class Merger:
         folder.mkdir(parents=True)
         target = wording.quote_text(str(folder))
         self.connection.execute(f"COPY ({query}) TO {target} ({PARQUET}, FILE_SIZE_BYTES {FILE_BYTES})")
-        return tuple(sorted(path for path in folder.glob("*.parquet") if self._rows_in(path)))
-
-    def _rows_in(self, path: Path) -> int:
-        return self._one(f"SELECT count(*) FROM read_parquet({wording.quote_text(str(path))})")  # noqa: S608 - quoted
+        return tuple(sorted(path for path in folder.glob("*.parquet") if _rows_in(path)))
 
     def _one(self, query: str) -> int:
         row = self.connection.execute(query).fetchone()
@@ -191,6 +225,10 @@ class Merger:
         return " AND ".join(
             f"{left}.{wording.quote_name(name)} = {right}.{wording.quote_name(name)}" for name in self.key
         )
+
+
+def _rows_in(path: Path) -> int:
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _is_small(file: str) -> bool:

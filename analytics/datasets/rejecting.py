@@ -8,7 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from analytics import errors
-from analytics.datasets import batches, cleaning, headers, wording
+from analytics.datasets import batches, cleaning, headers, merging, wording
 
 SAMPLES = 20
 
@@ -30,7 +30,7 @@ def write(
     mapping: headers.HeaderMapping,
     folder: Path,
 ) -> Rejects:
-    """Rejects of the table `clean`, and those that never got so far, ordered by line.
+    """Rejects of the rows that `faulty` names, and those that never got so far, ordered by line.
 
     The column is named as the file names it; a column that the file lacks, as we do. `staged` is the relation of
     the rows and the file of those that are misshapen.
@@ -44,8 +44,7 @@ def write(
     connection.execute(
         f'COPY (SELECT t.{batches.LINE} AS line, {columns} AS "column", {codes} AS code, {values} AS value, '  # noqa: S608 - names and texts are quoted
         f"{_record_sql(len(mapping.headers))} AS row FROM {relation} AS t "
-        f"JOIN (SELECT {batches.LINE}, {cleaning.BAD} FROM clean WHERE {cleaning.BAD} IS NOT NULL) AS b "
-        f"ON b.{batches.LINE} = t.{batches.LINE} "
+        f"JOIN {merging.FAULTY} AS b ON b.{batches.LINE} = t.{batches.LINE} "
         f"UNION ALL SELECT * FROM read_parquet({wording.quote_text(str(misshapen))}) ORDER BY line) "
         f"TO {wording.quote_text(str(path))} (FORMAT parquet)"
     )
