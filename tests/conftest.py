@@ -1,10 +1,17 @@
 """Fixtures for all tests. Services are real and started here: a database alone, or the whole stack."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cli.stack import Stack
+from tests.client import Client
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+# A lease short enough that a test need not wait half a minute for a machine to be declared dead.
+LEASE_SECONDS = 6
+RESCUE_SECONDS = 2
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +20,18 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("golden data are not beside this checkout")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One real stack for all tests that need one: PostgreSQL, Redis, web, workers, beat, Flower, each its own process."""
+    environment = {"LEASE_SECONDS": str(LEASE_SECONDS), "RESCUE_SECONDS": str(RESCUE_SECONDS)}
+    with Stack(home=tmp_path_factory.mktemp("stack"), environment=environment) as running:
+        yield running
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+    """A program with the admin key of an organisation of its own, so that tests do not see each other's data."""
+    with Client.of_new_organisation(stack) as fresh:
+        yield fresh

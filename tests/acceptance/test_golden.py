@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.stack import Stack
-from tests.acceptance.client import Client, Json, as_dicts
+from tests.client import Client, Json, as_dicts
 
 pytestmark = [pytest.mark.stack, pytest.mark.golden]
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from cli.stack import Stack
-from tests.acceptance import data
-from tests.acceptance.client import Client, Json, as_dicts, database, reckoner, wait_for
+from tests import generated
+from tests.client import Client, Json, as_dicts, database, reckoner, wait_for
 
 pytestmark = pytest.mark.stack
 
@@ -23,7 +23,7 @@ JOB_MEMBERS = {
 @pytest.fixture(scope="module")
 def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with Client.of_new_organisation(stack) as client:
-        job = client.import_("orders", data.orders(tmp_path_factory.mktemp("shop"), customers=300))
+        job = client.import_("orders", generated.orders(tmp_path_factory.mktemp("shop"), customers=300))
         assert job["status"] == "succeeded", job
         yield client
 
@@ -93,7 +93,7 @@ def test_the_contract_and_its_page_are_served(stack: Stack) -> None:
 def test_the_command_line_imports_reports_and_lists(stack: Stack, tmp_path: Path) -> None:
     made = reckoner(stack, "keys", "create", "--org", f"cli {time.time_ns()}", "--json")
     key = json.loads(made.stdout)["api_key"]
-    file = data.orders(tmp_path, customers=60)
+    file = generated.orders(tmp_path, customers=60)
     imported = reckoner(stack, "import", str(file), "--as", "orders", "--json", key=key)
     assert imported.returncode == 0, imported.stderr
     assert json.loads(imported.stdout)["rows"]["rejected"] == 0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli.stack import Stack
-from tests.acceptance.client import Client, Json
+from tests.client import Client, Json
 
 pytestmark = pytest.mark.stack
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from analytics.sample import files, options
 from cli.stack import Stack
-from tests.acceptance.client import Client
+from tests.client import Client
 
 # pandas writes SQL slowly; its rate needs no more than this.
 PANDAS_LINES = 100_000

@@ -9,7 +9,7 @@ import psutil
 
 from analytics.sample import files, options
 from cli.stack import Stack
-from tests.acceptance.client import Client, Json
+from tests.client import Client, Json
 
 SMALL_RUNS = 200
 

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from cli.stack import Stack
-from tests.acceptance import data
-from tests.acceptance.client import Client, Json, as_dicts, database, wait_for
+from tests import generated
+from tests.client import Client, Json, as_dicts, database, wait_for
 
 pytestmark = pytest.mark.stack
 
@@ -23,7 +23,7 @@ MOST_TRIES = 20
 @pytest.fixture(scope="module")
 def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with Client.of_new_organisation(stack) as client:
-        file = data.orders(tmp_path_factory.mktemp("shop"), customers=20_000, orders_=200_000)
+        file = generated.orders(tmp_path_factory.mktemp("shop"), customers=20_000, orders_=200_000)
         job = client.import_("orders", file)
         assert job["status"] == "succeeded", job
         yield client
@@ -133,7 +133,7 @@ def test_a_cancelled_job_is_stopped_and_stays_cancelled(shop: Client) -> None:
 
 
 def test_killing_the_worker_during_an_import_leaves_all_or_nothing(shop: Client, tmp_path: Path) -> None:
-    file = data.orders(tmp_path, customers=20_000, orders_=200_000, seed=8)
+    file = generated.orders(tmp_path, customers=20_000, orders_=200_000, seed=8)
     with Client.of_new_organisation(shop.stack) as client:
         answer = client.post_import("orders", file)
         assert answer.status_code == 202

@@ -1,4 +1,4 @@
-"""Files the acceptance tests send: generated, seeded, of the size a test needs."""
+"""Files the tests send: generated, seeded, of the size a test needs."""
 
 from pathlib import Path
 

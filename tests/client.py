@@ -1,4 +1,4 @@
-"""What the acceptance tests use of the system: its HTTP API, its command line, and a look into its database."""
+"""What the tests use of the whole system: its HTTP API, its command line, and a look into its database."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import psycopg
 
 from cli.stack import Stack
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 FINAL = {"succeeded", "failed", "cancelled"}
 
 Json = dict[str, Any]
