@@ -110,12 +110,10 @@ class Settings(BaseSettings):
 
     @property
     def broker_url(self) -> str:
-        """Redis's address for Celery (kombu writes a Unix socket as `redis+socket`)."""
-        if self.redis_url is None:
-            return f"redis+socket://{self.socket_folder / 'redis.sock'}"
-        if self.redis_url.startswith("unix://"):
-            return "redis+socket://" + self.redis_url.removeprefix("unix://")
-        return self.redis_url
+        """Redis's address for Celery: kombu writes a Unix socket as `redis+socket`, and its database as `virtual_host`."""
+        if not self.redis_client_url.startswith("unix://"):
+            return self.redis_client_url
+        return "redis+socket://" + self.redis_client_url.removeprefix("unix://").replace("?db=", "?virtual_host=")
 
     @property
     def redis_client_url(self) -> str:
