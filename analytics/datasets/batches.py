@@ -1,6 +1,6 @@
 """The one shape in which every format of file is read: batches of text columns with the lines they stand on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,6 +39,10 @@ class TextBatch:
     blank: int
 
 
+# Parses one part of a file. The parts are handed out one after another, but any thread may then do the work.
+Parse = Callable[[], TextBatch]
+
+
 class TextReader(Protocol):
     """A file being read.
 
@@ -53,4 +57,4 @@ class TextReader(Protocol):
     @property
     def facts(self) -> Mapping[str, str]: ...
 
-    def read(self) -> Iterator[TextBatch]: ...
+    def read(self) -> Iterator[Parse]: ...

@@ -11,6 +11,8 @@ from analytics.datasets import probe, wording
 ISO_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ISO_NAIVE = ISO_DATE + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?"
 ISO_ZONED = ISO_NAIVE + r" ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
+# What a cast understands as it is; the other spellings of a zone have to be rewritten for it.
+ISO_PLAIN = ISO_NAIVE + r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 PREPONDERANCE = 10
 FIRST_YEAR = 1000
 
@@ -31,12 +33,14 @@ class DatePlan:
     Attributes:
         formats: strptime patterns with the same date and different or no times; empty: ISO.
         naive: whether there may be values without a zone; `zoned`: whether there may be some with one.
+        plain: whether all have a zone and are `ISO_PLAIN`.
         epoch: units in a second, where the column counts from 1970.
     """
 
     formats: tuple[str, ...] = ()
     naive: bool = True
     zoned: bool = False
+    plain: bool = False
     epoch: int | None = None
 
     @property
@@ -76,6 +80,8 @@ def timestamp_sql(value: str, plan: DatePlan, zone: str) -> str:
         return f"CASE WHEN {_is_epoch(value)} THEN make_timestamptz(TRY_CAST({value} AS BIGINT) * {1_000_000 // plan.epoch}) END"
     if plan.formats:
         return _in_zone(_strptime(value, plan.formats), zone)
+    if plan.plain:
+        return f"TRY_CAST({value} AS TIMESTAMPTZ)"
     naive = _in_zone(f"TRY_CAST({value} AS TIMESTAMP)", zone)
     if not plan.zoned:
         return naive

@@ -1,6 +1,7 @@
 """CSV and its relatives: finds the delimiter, parses blocks with Arrow, and knows on which line each row stands."""
 
 import csv
+import functools
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,10 +59,10 @@ class DelimitedReader:
         found = {"encoding": self._text.encoding, "delimiter": self._delimiter}
         return found | ({"compression": self._text.compression} if self._text.compression else {})
 
-    def read(self) -> Iterator[batches.TextBatch]:
+    def read(self) -> Iterator[batches.Parse]:
         line = self._first_line
         for block in self._records():
-            yield self._parse(block, line)
+            yield functools.partial(self._parse, block, line)
             line += block.data.count(b"\n")
 
     def _records(self) -> Iterator[source.Block]:
@@ -86,7 +87,7 @@ class DelimitedReader:
 
         table = pa_csv.read_csv(
             pa.py_buffer(block.data),
-            # Only one thread numbers the rows that do not fit; the other threads are busy with other blocks.
+            # One thread numbers the rows that do not fit; other threads are busy with other blocks.
             read_options=pa_csv.ReadOptions(
                 column_names=self._names, use_threads=False, block_size=len(block.data) + 1
             ),

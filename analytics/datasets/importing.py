@@ -4,18 +4,15 @@ Neither writes into the lake, so both may be repeated; a plan made against an ol
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from concurrent import futures
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from analytics import errors, result
 from analytics.datasets import (
-    batches,
     cleaning,
     dates,
     headers,
@@ -27,6 +24,7 @@ from analytics.datasets import (
     rejecting,
     schemas,
     source,
+    staging,
     wording,
 )
 
@@ -52,18 +50,15 @@ class Staged:
     """A file as it was read: every cell text, and what was found out about it.
 
     Attributes:
-        rows: Parquet file of the rows, with the line each stands on.
-        misshapen: Parquet file of the rows that have no shape, as rejects.
-        rows_read: rows of the file, `misshapen_count` among them; blank lines are none.
+        text: the rows and the misshapen rows, in Parquet files.
+        rows_read: rows of the file, the misshapen ones among them; blank lines are none.
         types: the columns and types that a table made of this file alone gets.
         mapping: canonical column to header.
         facts: encoding, delimiter, compression, decimal sign and date formats, for people.
     """
 
-    rows: Path
-    misshapen: Path
+    text: staging.StagedText
     rows_read: int
-    misshapen_count: int
     reading: cleaning.Reading
     types: Mapping[str, profiling.ColumnType]
     facts: Mapping[str, str]
@@ -138,19 +133,17 @@ def stage(
     )
     schema = schemas.DATASETS[options.dataset]
     mapping = headers.map_headers(reader.headers, schema, options.mapping)
-    rows, misshapen, blank = _write_text(reader, folder)
-    total, bad = (pq.read_metadata(file).num_rows for file in (rows, misshapen))
-    if total + bad == 0:
+    text = staging.write(reader, folder, threads=STAGE_THREADS)
+    if text.count == 0:
         raise errors.Refusal("empty-file", "The file has headers but no rows.", {"headers": list(reader.headers)})
     with _connect(folder, memory=STAGE_MEMORY, threads=STAGE_THREADS) as connection:
-        relation = _relation(rows)
         _check_pattern(connection, options.refund_pattern)
-        found = _find_reading(connection, relation, options=options, mapping=mapping)
+        found = _find_reading(connection, text, options=options, mapping=mapping)
     types = _table_types(found, None)
     facts = {**reader.facts, "decimal": found.sign} | {
         f"date_format.{name}": plan.description for name, plan in found.dates.items()
     }
-    return Staged(rows, misshapen, total + bad, bad, found, types, facts, _warnings(blank))
+    return Staged(text, text.count, found, types, facts, _warnings(text.blank))
 
 
 def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, memory: str, threads: int) -> Change:
@@ -165,7 +158,7 @@ def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, m
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     types = _table_types(staged.reading, current.schema if current else None)
-    clean = cleaning.build(staged.reading, types, _relation(staged.rows))
+    clean = cleaning.build(staged.reading, types, staged.text.relation)
     key_fault = cleaning.Fault(", ".join(staged.reading.schema.key), "'duplicate-key'", "NULL")
     faults = (*clean.faults, key_fault)
     files = current.files if current else ()
@@ -174,7 +167,7 @@ def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, m
         plain = merger.prepare(staged.options.mode, duplicate=len(faults))
         rejects = rejecting.write(
             connection,
-            (_relation(staged.rows), staged.misshapen),
+            staged.text,
             faults=faults,
             mapping=staged.reading.mapping,
             folder=folder,
@@ -239,31 +232,6 @@ def _table_types(found: cleaning.Reading, current: pa.Schema | None) -> Mapping[
     return types
 
 
-def _write_text(reader: batches.TextReader, folder: Path) -> tuple[Path, Path, int]:
-    """The rows and the misshapen rows as Parquet; a second thread reads ahead while this one writes."""
-    rows, misshapen = folder / "text.parquet", folder / "misshapen.parquet"
-    columns = [(batches.text_column(position), pa.string()) for position in range(len(reader.headers))]
-    schema = pa.schema([(batches.LINE, pa.int64()), *columns])
-    blank = 0
-    with (
-        pq.ParquetWriter(rows, schema, compression="lz4", write_statistics=False) as good,
-        pq.ParquetWriter(misshapen, batches.REJECTS) as bad,
-    ):
-        for batch in _read_ahead(reader.read()):
-            good.write_table(batch.rows.cast(schema), row_group_size=128 * 1024)
-            bad.write_table(batch.rejects)
-            blank += batch.blank
-    return rows, misshapen, blank
-
-
-def _read_ahead(found: Iterator[batches.TextBatch]) -> Iterator[batches.TextBatch]:
-    with futures.ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
-        upcoming = pool.submit(next, found, None)
-        while (batch := upcoming.result()) is not None:
-            upcoming = pool.submit(next, found, None)
-            yield batch
-
-
 def _connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
     spill = folder / "spill"
     connection = duckdb.connect(
@@ -281,10 +249,6 @@ def _connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConne
     return connection
 
 
-def _relation(path: Path) -> str:
-    return f"read_parquet({wording.quote_text(str(path))})"
-
-
 def _check_pattern(connection: duckdb.DuckDBPyConnection, pattern: str | None) -> None:
     if pattern is None:
         return
@@ -300,17 +264,17 @@ def _check_pattern(connection: duckdb.DuckDBPyConnection, pattern: str | None) -
 
 def _find_reading(
     connection: duckdb.DuckDBPyConnection,
-    relation: str,
+    text: staging.StagedText,
     *,
     options: options.ImportOptions,
     mapping: headers.HeaderMapping,
 ) -> cleaning.Reading:
     schema = schemas.DATASETS[options.dataset]
     profiles = profiling.profile_columns(
-        connection, relation, mapping=mapping, schema=schema, null_values=options.null_values
+        connection, text, mapping=mapping, schema=schema, null_values=options.null_values
     )
     numeric = [
-        (profile.probe(connection, relation), profile.numbers)
+        (profile.probe(connection, text.relation), profile.numbers)
         for profile in profiles
         if _kind_of(schema, profile.name) in (schemas.ColumnKind.DECIMAL, schemas.ColumnKind.INT)
     ]
@@ -322,7 +286,7 @@ def _find_reading(
         plans[profile.name] = (
             profile.iso_plan
             if profile.is_iso
-            else dates.find_plan(profile.probe(connection, relation), declared=options.date_format)
+            else dates.find_plan(profile.probe(connection, text.relation), declared=options.date_format)
         )
     return cleaning.Reading(schema, options, mapping, profiles, sign, plans)
 

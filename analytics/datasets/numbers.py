@@ -37,6 +37,12 @@ def simple_shape(precision: int, scale: int) -> str:
     return f"-?[0-9]{{1,{precision - scale}}}{fraction}"
 
 
+def clear_shape(precision: int, scale: int) -> str:
+    """Simple numbers of which none is ambiguous."""
+    fraction = f"(\\.([0-9]{{1,2}}|[0-9]{{4,{scale}}}))?" if scale > 3 else ""
+    return f"-?[0-9]{{1,{precision - scale}}}{fraction}"
+
+
 def plain_sql(value: str) -> str:
     """A number without currency, brackets, plus sign and spaces between thousands: `(£1 234.50)` becomes `-1234.50`."""
     steps = (

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import duckdb
 
-from analytics.datasets import batches, dates, headers, numbers, probe, reading, schemas, wording
+from analytics.datasets import batches, dates, headers, numbers, probe, reading, schemas, staging, wording
 
 SAMPLE_ROWS = 2000
 INT_SHAPE = "0|-?[1-9][0-9]{0,17}"
+# Whether a value has characters outside ASCII.
+WIDE = "strlen({v}) <> length({v})"
+ISO_SORTS = ("iso_date", "iso_naive", "iso_zoned")
 DECIMAL_SHAPE = r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,4})?"
 
 
@@ -29,9 +32,11 @@ class ColumnProfile:
         value: SQL of a cell's cleaned text.
         count: values that are not null; the other counts are of those.
         wide: values with characters outside ASCII.
-        simple: numbers that can be cast as they are to the column's type (MONEY, for a further column).
+        simple: numbers that can be cast as they are to the column's type (MONEY, for a further column);
+            `clear`: those of them that cannot be read otherwise, counted for canonical columns that begin with such.
         pointed: values with a point; `ambiguous`: those whose point may separate thousands.
-        iso_date, iso_naive, iso_zoned: dates, times without and times with a zone, in ISO 8601.
+        iso_date, iso_naive, iso_zoned: dates, times without and times with a zone, in ISO 8601;
+            `iso_plain`: those with a zone that can be cast as they are, counted like `clear`.
         ints, decimals, bools: of a further column, values with nothing to lose by that type.
     """
 
@@ -41,11 +46,13 @@ class ColumnProfile:
     count: int
     wide: int = 0
     simple: int = 0
+    clear: int = 0
     pointed: int = 0
     ambiguous: int = 0
     iso_date: int = 0
     iso_naive: int = 0
     iso_zoned: int = 0
+    iso_plain: int = 0
     ints: int = 0
     decimals: int = 0
     bools: int = 0
@@ -60,7 +67,8 @@ class ColumnProfile:
 
     @property
     def iso_plan(self) -> dates.DatePlan:
-        return dates.DatePlan(naive=self.iso_date + self.iso_naive > 0, zoned=self.iso_zoned > 0)
+        plain = 0 < self.count == self.iso_plain
+        return dates.DatePlan(naive=self.iso_date + self.iso_naive > 0, zoned=self.iso_zoned > 0, plain=plain)
 
     def probe(self, connection: duckdb.DuckDBPyConnection, relation: str) -> probe.Probe:
         return probe.Probe(connection, relation, self.value, self.header)
@@ -68,14 +76,14 @@ class ColumnProfile:
 
 def profile_columns(
     connection: duckdb.DuckDBPyConnection,
-    relation: str,
+    text: staging.StagedText,
     *,
     mapping: headers.HeaderMapping,
     schema: schemas.DatasetSchema,
     null_values: Sequence[str],
 ) -> tuple[ColumnProfile, ...]:
-    """Count over all values; the first rows only tell which counts cannot matter any more."""
-    padded = _padded(connection, relation, len(mapping.headers))
+    """Count over all values. The first rows only tell what to ask: where they mislead, all is asked after all."""
+    padded = _padded(connection, text, len(mapping.headers))
     values = [
         wording.value_sql(
             batches.text_column(position),
@@ -86,16 +94,33 @@ def profile_columns(
         for position, name in enumerate(mapping.names)
     ]
     columns = [schema.column(name) for name in mapping.names]
-    questions = [_questions(column) for column in columns]
-    sample = _count(connection, f"(SELECT * FROM {relation} LIMIT {SAMPLE_ROWS})", values, questions)  # noqa: S608 - a name of ours
-    questions = [
-        _open_questions(column, asked, seen) for column, asked, seen in zip(columns, questions, sample, strict=True)
-    ]
-    counts = _count(connection, relation, values, questions)
+    counts = _count_all(connection, text, values, columns)
     return tuple(
         ColumnProfile(name=name, header=mapping.headers[position], value=values[position], **counts[position])
         for position, name in enumerate(mapping.names)
     )
+
+
+def _count_all(
+    connection: duckdb.DuckDBPyConnection,
+    text: staging.StagedText,
+    values: Sequence[str],
+    columns: Sequence[schemas.DatasetColumn | None],
+) -> list[dict[str, int]]:
+    """The counts of each column, by the attribute of `ColumnProfile`."""
+    all_questions = [_questions(column, is_ascii=text.is_ascii) for column in columns]
+    sample = _count(connection, f"(SELECT * FROM {text.relation} LIMIT {SAMPLE_ROWS})", values, all_questions)  # noqa: S608 - a name of ours
+    questions = [
+        _open_questions(column, asked, seen) for column, asked, seen in zip(columns, all_questions, sample, strict=True)
+    ]
+    counts = _count(connection, text.relation, values, questions)
+    misled = [position for position, answers in enumerate(counts) if not _complete(answers)]
+    if misled:
+        asked_again = [all_questions[position] for position in misled]
+        again = _count(connection, text.relation, [values[position] for position in misled], asked_again)
+        for position, answers in zip(misled, again, strict=True):
+            counts[position] = answers
+    return counts
 
 
 def _count(
@@ -122,51 +147,69 @@ def _open_questions(
     """The questions that the first rows leave open.
 
     A type that does not fit some of a further column's values does not fit all of them. A canonical column whose first
-    times are of one sort is asked for that sort; if others follow, the counts do not add up and its format is looked for.
+    values are all of one sort is asked for that sort; `_complete` sees whether others follow.
     """
     count = seen["count"]
-    iso = [question for question in asked if question.startswith("iso_")]
-    is_iso = sum(seen[question] for question in iso) == count
-    closed: set[str] = set()
+    is_iso = ISO_SORTS[0] in asked and sum(seen[sort] for sort in ISO_SORTS) == count
     if column is None:
-        closed |= {question for question in ("ints", "decimals", "bools") if seen[question] < count}
-        closed |= set() if is_iso else set(iso)
+        closed = {question for question in ("ints", "decimals", "bools") if seen[question] < count}
+        closed |= set() if is_iso else set(ISO_SORTS)
         closed |= set() if {"ints", "decimals"} - closed else {"simple", "pointed", "ambiguous"}
-    elif is_iso and count:
-        closed |= {question for question in iso if not seen[question]}
+    elif count and seen.get("clear") == count:
+        closed = {"simple", "ambiguous"}
+    elif count and seen.get("iso_plain") == count:
+        closed = set(ISO_SORTS)
+    else:
+        closed = {"clear", "iso_plain"}
+        closed |= {sort for sort in ISO_SORTS if not seen[sort]} if is_iso and count else set()
     return {question: aggregate for question, aggregate in asked.items() if question not in closed}
 
 
-def _padded(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> tuple[bool, ...]:
+def _complete(answers: dict[str, int]) -> bool:
+    """Add what follows where one sort of value was asked for and all are of it. Whether nothing else has to be asked."""
+    count = answers["count"]
+    if "clear" in answers and "simple" not in answers:
+        answers |= {"simple": answers["clear"], "ambiguous": 0}
+        return answers["clear"] == count
+    if "iso_plain" in answers and "iso_zoned" not in answers:
+        answers |= {"iso_zoned": answers["iso_plain"]}
+        return answers["iso_plain"] == count
+    sorts = [answers[sort] for sort in ISO_SORTS if sort in answers]
+    return len(sorts) in (0, len(ISO_SORTS)) or sum(sorts) == count
+
+
+def _padded(connection: duckdb.DuckDBPyConnection, text: staging.StagedText, columns: int) -> tuple[bool, ...]:
     """Which columns have values with white space around them.
 
     Comparing the first and the last character is twenty times cheaper than trimming, and enough unless they are beyond ASCII.
     """
     names = [batches.text_column(position) for position in range(columns)]
+    wide = "false" if text.is_ascii else WIDE
     select = ", ".join(
-        f"bool_or({name} < '!' OR {name}[-1] < '!'), bool_or(strlen({name}) <> length({name}))" for name in names
+        f"bool_or({name} < '!' OR {name}[-1] < '!'), bool_or({wide.replace('{v}', name)})" for name in names
     )
-    row = connection.execute(f"SELECT {select} FROM {relation}").fetchone() or ()  # noqa: S608 - names of ours
+    row = connection.execute(f"SELECT {select} FROM {text.relation}").fetchone() or ()  # noqa: S608 - names of ours
     padded = dict(zip(names, map(bool, row[::2]), strict=True))
     unclear = [name for name, wide in zip(names, row[1::2], strict=True) if wide and not padded[name]]
     if unclear:
         spaces = wording.quote_text(wording.WHITESPACE)
         select = ", ".join(f"bool_or({name} <> trim({name}, {spaces}))" for name in unclear)
-        row = connection.execute(f"SELECT {select} FROM {relation}").fetchone() or ()  # noqa: S608 - names of ours
+        row = connection.execute(f"SELECT {select} FROM {text.relation}").fetchone() or ()  # noqa: S608 - names of ours
         padded |= dict(zip(unclear, map(bool, row), strict=True))
     return tuple(padded.values())
 
 
-def _questions(column: schemas.DatasetColumn | None) -> dict[str, str]:
+def _questions(column: schemas.DatasetColumn | None, *, is_ascii: bool) -> dict[str, str]:
     """SQL aggregates by the attribute of `ColumnProfile` they answer; `{v}` stands for the value."""
     asked = {"count": "count({v})"}
     kind = column.kind if column else None
-    if kind in (None, schemas.ColumnKind.TEXT):
-        asked["wide"] = "count(*) FILTER (WHERE strlen({v}) <> length({v}))"
+    if kind in (None, schemas.ColumnKind.TEXT) and not is_ascii:
+        asked["wide"] = f"count(*) FILTER (WHERE {WIDE})"
     if column is not None and kind in (schemas.ColumnKind.DECIMAL, schemas.ColumnKind.INT):
         scale = column.scale if kind is schemas.ColumnKind.DECIMAL else 0
         precision = column.precision if scale else numbers.DIGITS_OF_INT
         asked |= _number_questions(numbers.simple_shape(precision, scale))
+        asked["clear"] = _matching(numbers.clear_shape(precision, scale))
     if column is None:
         asked |= _number_questions(DECIMAL_SHAPE)
         asked |= {"ints": _matching(INT_SHAPE), "decimals": _matching(DECIMAL_SHAPE)}
@@ -179,6 +222,7 @@ def _questions(column: schemas.DatasetColumn | None) -> dict[str, str]:
             "iso_naive": _matching(dates.ISO_NAIVE, valid),
             "iso_zoned": _matching(dates.ISO_ZONED, valid),
         }
+        asked |= {"iso_plain": _matching(dates.ISO_PLAIN)} if column is not None else {}
     return asked
 
 

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from analytics import errors
-from analytics.datasets import batches, cleaning, headers, merging, wording
+from analytics.datasets import batches, cleaning, headers, merging, staging, wording
 
 SAMPLES = 20
 
@@ -24,7 +24,7 @@ class Rejects:
 
 def write(
     connection: duckdb.DuckDBPyConnection,
-    staged: tuple[str, Path],
+    text: staging.StagedText,
     *,
     faults: Sequence[cleaning.Fault],
     mapping: headers.HeaderMapping,
@@ -32,10 +32,8 @@ def write(
 ) -> Rejects:
     """Rejects of the rows that `faulty` names, and those that never got so far, ordered by line.
 
-    The column is named as the file names it; a column that the file lacks, as we do. `staged` is the relation of
-    the rows and the file of those that are misshapen.
+    The column is named as the file names it; a column that the file lacks, as we do.
     """
-    relation, misshapen = staged
     named = dict(zip(mapping.names, mapping.headers, strict=True))
     columns = _case(wording.quote_text(named.get(fault.column, fault.column)) for fault in faults)
     codes = _case(fault.code for fault in faults)
@@ -43,9 +41,9 @@ def write(
     path = folder / "rejects.parquet"
     connection.execute(
         f'COPY (SELECT t.{batches.LINE} AS line, {columns} AS "column", {codes} AS code, {values} AS value, '  # noqa: S608 - names and texts are quoted
-        f"{_record_sql(len(mapping.headers))} AS row FROM {relation} AS t "
+        f"{_record_sql(len(mapping.headers))} AS row FROM {text.relation} AS t "
         f"JOIN {merging.FAULTY} AS b ON b.{batches.LINE} = t.{batches.LINE} "
-        f"UNION ALL SELECT * FROM read_parquet({wording.quote_text(str(misshapen))}) ORDER BY line) "
+        f"UNION ALL SELECT * FROM {text.misshapen} ORDER BY line) "
         f"TO {wording.quote_text(str(path))} (FORMAT parquet)"
     )
     counted = connection.execute(
