@@ -92,18 +92,31 @@ def hold(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
     return session.scalar(query) is not None
 
 
-def renew(session: Session, worker_id: uuid.UUID, lease_seconds: int) -> list[Job]:
-    """Extend the leases of all jobs a worker runs and return those jobs.
+def renew(session: Session, worker_id: uuid.UUID, lease_seconds: int) -> None:
+    """Extend the leases of a worker's jobs of which a third is over; the others would only cost a write.
 
     A job whose row is locked is being finished this moment by its own child; it is left out rather than waited for.
     """
     mine = (
         select(Job.id)
-        .where(Job.worker_id == worker_id, Job.status == JobStatus.RUNNING)
+        .where(
+            Job.worker_id == worker_id,
+            Job.status == JobStatus.RUNNING,
+            Job.lease_until < _from_now(lease_seconds * 2 / 3),
+        )
         .with_for_update(skip_locked=True)
     )
-    renewed = update(Job).where(Job.id.in_(mine)).values(lease_until=_from_now(lease_seconds)).returning(Job)
-    return list(session.scalars(renewed))
+    session.execute(update(Job).where(Job.id.in_(mine)).values(lease_until=_from_now(lease_seconds)))
+
+
+def running_of(session: Session, worker_id: uuid.UUID) -> list[Job]:
+    """Return the jobs a worker runs."""
+    return list(session.scalars(select(Job).where(Job.worker_id == worker_id, Job.status == JobStatus.RUNNING)))
+
+
+def hold_unless_finishing(session: Session, job: Job) -> Job | None:
+    """Lock a job this attempt still owns, unless its own child holds it to finish it this moment."""
+    return session.scalar(select(Job).where(*_owned(job.id, job.attempt)).with_for_update(skip_locked=True))
 
 
 def report_progress(session: Session, job_id: uuid.UUID, *, attempt: int, progress: Json) -> bool:

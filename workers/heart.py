@@ -13,7 +13,6 @@ from typing import Any
 import psutil
 import structlog
 from celery import bootsteps
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import heartbeat, session, settings, transitions
@@ -62,13 +61,13 @@ class Heart(bootsteps.Step):
     def _tick(self) -> None:
         with session.transaction() as db:
             self._give_sign_of_life(db)
-            jobs = transitions.renew(db, identity.worker_id(), settings.load().lease_seconds)
+            transitions.renew(db, identity.worker_id(), settings.load().lease_seconds)
+            jobs = transitions.running_of(db, identity.worker_id())
         for job in jobs:
             if job.worker_pid is None or not _is_our_child(job.worker_pid):
                 bury_lost(job)
             elif job.cancel_requested_at is not None:
-                log.info("ending a cancelled job", job_id=str(job.id), attempt=job.attempt)
-                os.kill(job.worker_pid, signal.SIGKILL)
+                end_cancelled(job, job.worker_pid)
 
     def _give_sign_of_life(self, db: Session) -> None:
         if time.monotonic() - self._last_sign >= SIGN_OF_LIFE_SECONDS:
@@ -79,11 +78,18 @@ class Heart(bootsteps.Step):
 def bury_lost(seen: Job) -> None:
     """Bury a job whose child died, and publish it again at once where it is to be run again."""
     with session.transaction() as db:
-        owned = select(Job).where(Job.id == seen.id, Job.attempt == seen.attempt, Job.status == JobStatus.RUNNING)
-        job = db.scalar(owned.with_for_update(skip_locked=True))
+        job = transitions.hold_unless_finishing(db, seen)
         status = rescue.bury(db, job, reason=Reason.WORKER_LOST) if job is not None else None
     if job is not None and status is JobStatus.QUEUED:
         publisher.publish_all([routing.message(job)])
+
+
+def end_cancelled(seen: Job, pid: int) -> None:
+    """End the child of a cancelled job. The next beat finds it dead and buries the job."""
+    with session.transaction() as db:
+        if transitions.hold_unless_finishing(db, seen) is not None:
+            log.info("ending a cancelled job", job_id=str(seen.id), attempt=seen.attempt)
+            os.kill(pid, signal.SIGKILL)
 
 
 def _is_our_child(pid: int) -> bool:

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -142,17 +142,30 @@ def test_a_job_that_was_killed_for_taking_too_long_is_not_tried_again(queued: Jo
     assert _events(queued)[-1][1:3] == ("failed", "timed-out")
 
 
+def _lease(job: Job) -> datetime:
+    lease = _now(job).lease_until
+    assert lease is not None
+    return lease
+
+
 def test_renewing_extends_only_ones_own_and_passes_over_what_is_being_finished(organisation_id: uuid.UUID) -> None:
     worker = uuid.uuid4()
-    mine, finishing = (_claimed(_accept(organisation_id), worker=worker, lease_seconds=5) for _ in range(2))
+    mine, fresh, finishing = (
+        _claimed(_accept(organisation_id), worker=worker, lease_seconds=seconds) for seconds in (5, 29, 5)
+    )
     others = _claimed(_accept(organisation_id), lease_seconds=5)
+    before = {job.id: _lease(job) for job in (mine, fresh, finishing, others)}
     with session.transaction() as finisher:
         assert transitions.hold(finisher, finishing.id, finishing.attempt)
         with session.transaction() as db:
-            renewed = [job.id for job in transitions.renew(db, worker, 300)]
-        assert renewed == [mine.id]
-    before = others.lease_until
-    assert _now(others).lease_until == before
+            transitions.renew(db, worker, 30)
+        with session.transaction() as db:
+            assert transitions.hold_unless_finishing(db, mine) is not None
+            assert transitions.hold_unless_finishing(db, finishing) is None
+    extended = {job.id for job in (mine, fresh, finishing, others) if _lease(job) > before[job.id]}
+    assert extended == {mine.id}
+    with session.transaction() as db:
+        assert {job.id for job in transitions.running_of(db, worker)} == {mine.id, fresh.id, finishing.id}
 
 
 def test_the_sweep_passes_over_a_job_that_is_being_finished(queued: Job) -> None:
