@@ -19,6 +19,9 @@ HEAD_BYTES = 256 * 1024
 MAX_COLUMNS = 2000
 # A quote that is opened and never closed would otherwise gather the rest of the file.
 LONGEST_RECORD = 32 * 1024**2
+# A column of which a value occurs more than this often among the first rows, on average, is read with a dictionary.
+REPEATS = 4
+REPEATING = pa.dictionary(pa.int32(), pa.string())
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -49,10 +52,16 @@ class DelimitedReader:
         self._first = source.Block(first.data[offset:], first.damaged)
         self._first_line = lines + 1
         self._names = [batches.text_column(position) for position in range(len(self._headers))]
+        self._types: dict[str, pa.DataType] = dict.fromkeys(self._names, pa.string())
+        self._types |= self._repeating(self._first.data[:HEAD_BYTES])
 
     @property
     def headers(self) -> tuple[str, ...]:
         return self._headers
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([(batches.LINE, pa.int64()), *self._types.items()])
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -78,19 +87,26 @@ class DelimitedReader:
         if held.data:
             yield held
 
-    def _parse(self, block: source.Block, first_line: int) -> batches.TextBatch:
+    def _repeating(self, head: bytes) -> dict[str, pa.DataType]:
+        """The type of the columns whose values repeat, as far as the first rows show."""
+        table, _ = self._read_table(head[: _last_record_end(head)])
+        distinct = ((name, len(table[name].unique())) for name in self._names)
+        return {name: REPEATING for name, count in distinct if count * REPEATS < table.num_rows}
+
+    def _read_table(self, data: bytes) -> tuple[pa.Table, list[pa_csv.InvalidRow]]:
+        """The rows that fit the header, and those that do not."""
         invalid: list[pa_csv.InvalidRow] = []
 
         def keep(row: pa_csv.InvalidRow) -> str:
             invalid.append(row)
             return "skip"
 
+        if not data:
+            return pa.schema(list(self._types.items())).empty_table(), invalid
         table = pa_csv.read_csv(
-            pa.py_buffer(block.data),
+            pa.py_buffer(data),
             # One thread numbers the rows that do not fit; other threads are busy with other blocks.
-            read_options=pa_csv.ReadOptions(
-                column_names=self._names, use_threads=False, block_size=len(block.data) + 1
-            ),
+            read_options=pa_csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(data) + 1),
             parse_options=pa_csv.ParseOptions(
                 delimiter=self._delimiter,
                 newlines_in_values=True,
@@ -98,23 +114,27 @@ class DelimitedReader:
                 invalid_row_handler=keep,
             ),
             convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(self._names, pa.string()),
+                column_types=self._types,
                 null_values=sorted(self._null_words),
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
                 check_utf8=False,
             ),
         )
+        return table, invalid
+
+    def _parse(self, block: source.Block, first_line: int) -> batches.TextBatch:
+        table, invalid = self._read_table(block.data)
         valid_lines, invalid_lines = _lines(table, invalid, block.data, first_line)
         misfits = self._sort_out(invalid, invalid_lines)
         rows = table.add_column(0, batches.LINE, pa.array(valid_lines))
         if misfits.mended:
-            rows = pa.concat_tables([rows, self._mended_table(misfits.mended)])
+            rows = pa.concat_tables([_decoded(rows), self._mended_table(misfits.mended)])
         rows, blank = _without_blank(rows)
         if block.damaged:
-            rows = self._without_damaged(rows, misfits)
+            rows = self._without_damaged(_decoded(rows), misfits)
         rejects = pa.Table.from_pylist(misfits.rejects, schema=batches.REJECTS)
-        return batches.TextBatch(rows, rejects, blank + misfits.blank)
+        return batches.TextBatch(rows.cast(self.schema), rejects, blank + misfits.blank)
 
     def _sort_out(self, invalid: Sequence[pa_csv.InvalidRow], lines: np.ndarray) -> _Misfits:
         misfits = _Misfits()
@@ -247,10 +267,21 @@ def _lines(
     lines = first_line + np.arange(total, dtype=np.int64)
     if data.count(b"\n") + (not data.endswith(b"\n")) != total:
         inside = np.zeros(total, dtype=np.int64)
-        inside[is_valid] = sum(pc.fill_null(pc.count_substring(column, "\n"), 0).to_numpy() for column in table.columns)
+        inside[is_valid] = sum(
+            pc.fill_null(pc.count_substring(column, "\n"), 0).to_numpy() for column in _decoded(table).columns
+        )
         inside[~is_valid] = [row.text.count("\n") for row in invalid]
         lines[1:] += np.cumsum(inside)[:-1]
     return lines[is_valid], lines[~is_valid]
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    """The same text without dictionaries."""
+    return table.cast(pa.schema([(field.name, _decoded_type(field.type)) for field in table.schema]))
+
+
+def _decoded_type(column: pa.DataType) -> pa.DataType:
+    return column.value_type if pa.types.is_dictionary(column) else column
 
 
 def _without_blank(rows: pa.Table) -> tuple[pa.Table, int]:

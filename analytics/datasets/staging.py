@@ -47,13 +47,13 @@ class _Pieces:
 
 def write(reader: batches.TextReader, folder: Path, *, threads: int) -> StagedText:
     """Read a file whole; each thread has files of its own, because a line says where a row stood."""
-    fields = [(batches.text_column(position), pa.string()) for position in range(len(reader.headers))]
-    schema = pa.schema([(batches.LINE, pa.int64()), *fields])
     pieces = _Pieces(reader.read())
     rows = [folder / f"text-{number}.parquet" for number in range(threads)]
     misshapen = [folder / f"misshapen-{number}.parquet" for number in range(threads)]
     with futures.ThreadPoolExecutor(threads, thread_name_prefix="stage") as pool:
-        running = [pool.submit(_write_pieces, pieces, schema, *files) for files in zip(rows, misshapen, strict=True)]
+        running = [
+            pool.submit(_write_pieces, pieces, reader.schema, *files) for files in zip(rows, misshapen, strict=True)
+        ]
         blank = sum(future.result() for future in running)
     count = sum(pq.read_metadata(file).num_rows for file in (*rows, *misshapen))
     # The encoding is final now that all was read.
@@ -64,13 +64,14 @@ def write(reader: batches.TextReader, folder: Path, *, threads: int) -> StagedTe
 def _write_pieces(pieces: _Pieces, schema: pa.Schema, rows: Path, misshapen: Path) -> int:
     """Parse and write until no part is left. Returns the number of blank lines."""
     blank = 0
+    repeating = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     with (
-        pq.ParquetWriter(rows, schema, compression="lz4", write_statistics=False) as good,
+        pq.ParquetWriter(rows, schema, compression="lz4", write_statistics=False, use_dictionary=repeating) as good,
         pq.ParquetWriter(misshapen, batches.REJECTS) as bad,
     ):
         while (parse := pieces.take()) is not None:
             batch = parse()
-            good.write_table(batch.rows.cast(schema), row_group_size=ROW_GROUP_ROWS)
+            good.write_table(batch.rows, row_group_size=ROW_GROUP_ROWS)
             if batch.rejects.num_rows:
                 bad.write_table(batch.rejects)
             blank += batch.blank
