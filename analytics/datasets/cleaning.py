@@ -145,7 +145,7 @@ def _text(reading: Reading, profile: profiling.ColumnProfile) -> tuple[str, str 
         return wording.choice_sql(profile.value, column.name, column.choices), "'bad-choice'"
     if profile.name == "phone":
         return wording.phone_sql(profile.value), None
-    return wording.text_sql(profile.value, column=profile.name, wide=profile.wide > 0), None
+    return wording.text_sql(profile.value, column=profile.name, wide=profile.wide), None
 
 
 def _number(

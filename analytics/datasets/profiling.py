@@ -9,8 +9,6 @@ from analytics.datasets import batches, dates, headers, numbers, probe, reading,
 
 SAMPLE_ROWS = 2000
 INT_SHAPE = "0|-?[1-9][0-9]{0,17}"
-# Whether a value has characters outside ASCII.
-WIDE = "strlen({v}) <> length({v})"
 ISO_SORTS = ("iso_date", "iso_naive", "iso_zoned")
 DECIMAL_SHAPE = r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,4})?"
 
@@ -30,8 +28,8 @@ class ColumnProfile:
 
     Attributes:
         value: SQL of a cell's cleaned text.
+        wide: whether values have characters outside ASCII.
         count: values that are not null; the other counts are of those.
-        wide: values with characters outside ASCII.
         simple: numbers that can be cast as they are to the column's type (MONEY, for a further column);
             `clear`: those of them that cannot be read otherwise, counted for canonical columns that begin with such.
         pointed: values with a point; `ambiguous`: those whose point may separate thousands.
@@ -43,8 +41,8 @@ class ColumnProfile:
     name: str
     header: str
     value: str
+    wide: bool
     count: int
-    wide: int = 0
     simple: int = 0
     clear: int = 0
     pointed: int = 0
@@ -83,11 +81,12 @@ def profile_columns(
     null_values: Sequence[str],
 ) -> tuple[ColumnProfile, ...]:
     """Count over all values. The first rows only tell what to ask: where they mislead, all is asked after all."""
-    padded = _padded(connection, text, len(mapping.headers))
+    names = [batches.text_column(position) for position in range(len(mapping.headers))]
+    padded = _padded(connection, text)
     values = [
         wording.value_sql(
-            batches.text_column(position),
-            padded=padded[position],
+            names[position],
+            padded=names[position] in padded,
             null_words=(*reading.NULL_WORDS, *null_values),
             keeps_na="country" in name,
         )
@@ -96,8 +95,10 @@ def profile_columns(
     columns = [schema.column(name) for name in mapping.names]
     counts = _count_all(connection, text, values, columns)
     return tuple(
-        ColumnProfile(name=name, header=mapping.headers[position], value=values[position], **counts[position])
-        for position, name in enumerate(mapping.names)
+        ColumnProfile(name, header, value, column in text.wide, **answers)
+        for name, header, value, column, answers in zip(
+            mapping.names, mapping.headers, values, names, counts, strict=True
+        )
     )
 
 
@@ -108,7 +109,7 @@ def _count_all(
     columns: Sequence[schemas.DatasetColumn | None],
 ) -> list[dict[str, int]]:
     """The counts of each column, by the attribute of `ColumnProfile`."""
-    all_questions = [_questions(column, is_ascii=text.is_ascii) for column in columns]
+    all_questions = [_questions(column) for column in columns]
     sample = _count(connection, f"(SELECT * FROM {text.relation} LIMIT {SAMPLE_ROWS})", values, all_questions)  # noqa: S608 - a name of ours
     questions = [
         _open_questions(column, asked, seen) for column, asked, seen in zip(columns, all_questions, sample, strict=True)
@@ -178,33 +179,21 @@ def _complete(answers: dict[str, int]) -> bool:
     return len(sorts) in (0, len(ISO_SORTS)) or sum(sorts) == count
 
 
-def _padded(connection: duckdb.DuckDBPyConnection, text: staging.StagedText, columns: int) -> tuple[bool, ...]:
-    """Which columns have values with white space around them.
-
-    Comparing the first and the last character is twenty times cheaper than trimming, and enough unless they are beyond ASCII.
-    """
-    names = [batches.text_column(position) for position in range(columns)]
-    wide = "false" if text.is_ascii else WIDE
-    select = ", ".join(
-        f"bool_or({name} < '!' OR {name}[-1] < '!'), bool_or({wide.replace('{v}', name)})" for name in names
-    )
+def _padded(connection: duckdb.DuckDBPyConnection, text: staging.StagedText) -> frozenset[str]:
+    """The columns that have values with white space around them; of white space outside ASCII nobody has asked yet."""
+    unclear = sorted(text.wide - text.padded)
+    if not unclear:
+        return text.padded
+    spaces = wording.quote_text(wording.WHITESPACE)
+    select = ", ".join(f"bool_or({name} <> trim({name}, {spaces}))" for name in unclear)
     row = connection.execute(f"SELECT {select} FROM {text.relation}").fetchone() or ()  # noqa: S608 - names of ours
-    padded = dict(zip(names, map(bool, row[::2]), strict=True))
-    unclear = [name for name, wide in zip(names, row[1::2], strict=True) if wide and not padded[name]]
-    if unclear:
-        spaces = wording.quote_text(wording.WHITESPACE)
-        select = ", ".join(f"bool_or({name} <> trim({name}, {spaces}))" for name in unclear)
-        row = connection.execute(f"SELECT {select} FROM {text.relation}").fetchone() or ()  # noqa: S608 - names of ours
-        padded |= dict(zip(unclear, map(bool, row), strict=True))
-    return tuple(padded.values())
+    return text.padded | {name for name, is_padded in zip(unclear, row, strict=True) if is_padded}
 
 
-def _questions(column: schemas.DatasetColumn | None, *, is_ascii: bool) -> dict[str, str]:
+def _questions(column: schemas.DatasetColumn | None) -> dict[str, str]:
     """SQL aggregates by the attribute of `ColumnProfile` they answer; `{v}` stands for the value."""
     asked = {"count": "count({v})"}
     kind = column.kind if column else None
-    if kind in (None, schemas.ColumnKind.TEXT) and not is_ascii:
-        asked["wide"] = f"count(*) FILTER (WHERE {WIDE})"
     if column is not None and kind in (schemas.ColumnKind.DECIMAL, schemas.ColumnKind.INT):
         scale = column.scale if kind is schemas.ColumnKind.DECIMAL else 0
         precision = column.precision if scale else numbers.DIGITS_OF_INT

@@ -3,15 +3,18 @@
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent import futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analytics.datasets import batches, wording
 
 ROW_GROUP_ROWS = 128 * 1024
+SPACE = 0x20
+LAST_OF_ASCII = 0x7F
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +26,35 @@ class StagedText:
         misshapen: SQL for the rows that have no shape, as rejects.
         count: rows of either kind.
         blank: lines without any value, which are no rows.
-        is_ascii: whether all of it is, which spares all questions about other characters.
+        padded: columns with values that begin or end with white space of ASCII, perhaps more than have.
+        wide: columns with characters outside ASCII, perhaps more than have.
     """
 
     relation: str
     misshapen: str
     count: int
     blank: int
-    is_ascii: bool
+    padded: frozenset[str]
+    wide: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What one thread has seen."""
+
+    blank: int = 0
+    padded: set[str] = field(default_factory=set)
+    wide: set[str] = field(default_factory=set)
+
+    def look(self, batch: batches.TextBatch) -> None:
+        self.blank += batch.blank
+        for name in batch.rows.column_names[1:]:
+            for chunk in batch.rows[name].chunks:
+                # Of values that repeat it is enough to look at one.
+                text = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
+                padded, wide = _edges(text)
+                self.padded |= {name} if padded else set()
+                self.wide |= {name} if wide else set()
 
 
 class _Pieces:
@@ -54,16 +78,21 @@ def write(reader: batches.TextReader, folder: Path, *, threads: int) -> StagedTe
         running = [
             pool.submit(_write_pieces, pieces, reader.schema, *files) for files in zip(rows, misshapen, strict=True)
         ]
-        blank = sum(future.result() for future in running)
+        seen = [future.result() for future in running]
     count = sum(pq.read_metadata(file).num_rows for file in (*rows, *misshapen))
-    # The encoding is final now that all was read.
-    is_ascii = reader.facts["encoding"] == "ascii"
-    return StagedText(_relation(rows), _relation(misshapen), count, blank, is_ascii)
+    return StagedText(
+        relation=_relation(rows),
+        misshapen=_relation(misshapen),
+        count=count,
+        blank=sum(each.blank for each in seen),
+        padded=frozenset().union(*(each.padded for each in seen)),
+        wide=frozenset().union(*(each.wide for each in seen)),
+    )
 
 
-def _write_pieces(pieces: _Pieces, schema: pa.Schema, rows: Path, misshapen: Path) -> int:
-    """Parse and write until no part is left. Returns the number of blank lines."""
-    blank = 0
+def _write_pieces(pieces: _Pieces, schema: pa.Schema, rows: Path, misshapen: Path) -> _Seen:
+    """Parse and write until no part is left."""
+    seen = _Seen()
     repeating = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     with (
         pq.ParquetWriter(rows, schema, compression="lz4", write_statistics=False, use_dictionary=repeating) as good,
@@ -74,8 +103,30 @@ def _write_pieces(pieces: _Pieces, schema: pa.Schema, rows: Path, misshapen: Pat
             good.write_table(batch.rows, row_group_size=ROW_GROUP_ROWS)
             if batch.rejects.num_rows:
                 bad.write_table(batch.rejects)
-            blank += batch.blank
-    return blank
+            seen.look(batch)
+    return seen
+
+
+def _edges(text: pa.StringArray) -> tuple[bool, bool]:
+    """Whether a value begins or ends with white space of ASCII, and whether one has other characters than ASCII's."""
+    _, offsets, data = text.buffers()
+    if data is None or not data.size:
+        return False, False
+    ends = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1]
+    characters = np.frombuffer(data, np.uint8)[: ends[-1]]
+    written = characters[ends[0] :]
+    if not written.size:
+        return False, False
+    wide = bool(written.max() > LAST_OF_ASCII)
+    # Most columns have no white space anywhere, which is found out faster than what their values begin and end with.
+    if written.min() > SPACE:
+        return False, wide
+    starts, stops = ends[:-1], ends[1:]
+    filled = starts < stops
+    if not filled.all():
+        starts, stops = starts[filled], stops[filled]
+    padded = characters[starts].min() <= SPACE or characters[stops - 1].min() <= SPACE
+    return bool(padded), wide
 
 
 def _relation(files: Sequence[Path]) -> str:
