@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analytics import errors
-from analytics.datasets import schemas
+from analytics.datasets import profiling, schemas
 from tests.unit.datasets.conftest import Imported, Importer
 
 UTC = dt.UTC
@@ -293,3 +293,55 @@ def test_every_dataset_can_be_imported(importer: Importer, dataset: str) -> None
     assert found.counts == (1, 1, 0, 0, 0)
     assert list(found.rows[0]) == [column.name for column in columns]
     assert None not in found.rows[0].values()
+
+
+# More rows than are looked at before the questions about all of them are chosen.
+MANY = profiling.SAMPLE_ROWS + 1000
+
+
+@pytest.mark.parametrize(
+    ("later", "meant"), [("£7", "7"), ("1,234.50", "1234.5"), ("7.125", "7.125"), (" 7 ", "7"), ("7e0", None)]
+)
+def test_numbers_that_change_after_the_first_rows(importer: Importer, later: str, meant: str | None) -> None:
+    found = orders(importer, *["2.50"] * MANY, later)
+    last = found.select("max_by(amount, CAST(order_id AS INT)) AS amount")[0]["amount"]
+    assert last == Decimal(meant or "2.50")
+    assert found.counts == (MANY + 1, MANY + bool(meant), 0, 0, not meant)
+    assert [row["line"] for row in found.rejects] == ([] if meant else [MANY + 2])
+
+
+def test_points_that_may_separate_thousands_after_the_first_rows_are_refused(importer: Importer) -> None:
+    with pytest.raises(errors.Refusal) as refused:
+        orders(importer, *["2"] * MANY, "1.234")
+    assert refused.value.code == "ambiguous-decimal-sign"
+
+
+@pytest.mark.parametrize("first", ["2020-01-31T10:00:00Z", "2020-01-31 10:00", "2020-01-31"])
+@pytest.mark.parametrize(
+    ("later", "meant"),
+    [
+        ("2020-07-01 12:00:00.5Z", dt.datetime(2020, 7, 1, 12, 0, 0, 500_000, tzinfo=UTC)),
+        ("2020-07-01T12:00:00 UTC", dt.datetime(2020, 7, 1, 12, tzinfo=UTC)),
+        ("2020-07-01 12:00 +02:00", dt.datetime(2020, 7, 1, 10, tzinfo=UTC)),
+        ("2020-07-01 12:00", dt.datetime(2020, 7, 1, 11, tzinfo=UTC)),
+        ("2020-02-30T10:00:00Z", None),
+        ("soon", None),
+    ],
+)
+def test_times_that_change_after_the_first_rows(
+    importer: Importer, first: str, later: str, meant: dt.datetime | None
+) -> None:
+    found = dated(importer, *[first] * MANY, later, timezone="Europe/London")
+    assert found.counts == (MANY + 1, MANY + bool(meant), 0, 0, not meant)
+    if meant:
+        assert found.select("max(ordered_at) AS last")[0]["last"] == meant
+    else:
+        assert [(row["line"], row["code"]) for row in found.rejects] == [(MANY + 2, "bad-timestamp")]
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\u00a0", "\u200b"])
+def test_white_space_that_begins_after_the_first_rows_is_removed(importer: Importer, space: str) -> None:
+    rows = "".join(f"{number},Ann\n" for number in range(MANY))
+    found = importer(f"customer_id,name\n{rows}x,Bo{space}\ny,{space}-\nz{space},{space}é\n", dataset="customers")
+    names = {row["customer_id"]: row["name"] for row in found.rows}
+    assert (names["x"], names["y"], names["z"]) == ("Bo", None, "é")
