@@ -8,15 +8,13 @@ from analytics.reports import calendar, facts
 def by_period(orders: facts.Facts, periods: calendar.Calendar, *, keep_segments: bool) -> ir.Table:
     """Return one row per customer, period and, if kept, segment.
 
-    Columns out: customer_id (null for nobody in particular), period (first local day), orders, gross, refunds
-    (positive) and the segment columns.
+    Columns out: customer_id (null for nobody in particular), period (first local day), orders, gross (null without
+    orders), net and the segment columns.
     """
-    table = orders.table.mutate(period=periods.period_of(orders.table.ordered_at))
-    keys = ["customer_id", "period", *(orders.segments if keep_segments else ())]
-    return table.group_by(keys).aggregate(
-        orders=table.is_sale.sum(),
-        gross=table.value.sum(where=table.is_sale).fill_null(0),
-        refunds=(-table.value.sum(where=~table.is_sale)).fill_null(0),
+    table = orders.table
+    keys = ["customer_id", *(orders.segments if keep_segments else ())]
+    return table.group_by(*keys, period=periods.period_of(table.ordered_at)).aggregate(
+        orders=table.count(where=table.is_sale), gross=table.value.sum(where=table.is_sale), net=table.value.sum()
     )
 
 

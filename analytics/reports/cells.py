@@ -2,17 +2,19 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from analytics.catalogue import columns, parameters
 
 # Wide enough for every sum, and one type whatever the facts were, so that equal numbers are equal bytes.
 MONEY = pa.decimal128(38, 8)
+# Arrow gives a difference one digit more than its terms have, so money that is calculated with needs the wider kind.
+ROOMY = pa.decimal256(38, 8)
+_PLACES = Decimal("0.00000001")
 
 ARROW_TYPES: Mapping[columns.ColumnType, pa.DataType] = {
     columns.ColumnType.TEXT: pa.string(),
@@ -43,18 +45,23 @@ def describe(
     return in_currency + segments
 
 
-def table(described: Sequence[columns.Column], values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return the rows with exactly the described columns, from arrays by name or from row dictionaries."""
+def frame(found: pa.Table, *, money: pa.DataType = MONEY) -> pd.DataFrame:
+    """Return what the engine found as a frame of Arrow columns, so that dates stay dates and money stays exact."""
+    schema = pa.schema([field.with_type(money) if pa.types.is_decimal(field.type) else field for field in found.schema])
+    typed: pd.DataFrame = found.cast(schema).to_pandas(types_mapper=pd.ArrowDtype)
+    return typed
+
+
+def arrow(values: Sequence[Any], kind: pa.DataType) -> "pd.Series[Any]":
+    """Return a column of one Arrow type from Python values."""
+    return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(values, type=kind)))
+
+
+def table(described: Sequence[columns.Column], rows: pd.DataFrame) -> pa.Table:
+    """Return the rows with exactly the described columns."""
     schema = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in described])
-    if isinstance(values, Mapping):
-        return pa.table([_cast(values[field.name], field.type) for field in schema], schema=schema)
-    return pa.Table.from_pylist(list(values), schema=schema)
-
-
-def _cast(values: Any, kind: pa.DataType) -> Any:
-    if isinstance(values, pa.Array | pa.ChunkedArray):
-        return values if values.type == kind else values.cast(kind)
-    return pa.array(values, type=kind)
+    found = pa.Table.from_pandas(rows[schema.names], preserve_index=False)
+    return pa.table([found[field.name].cast(field.type).combine_chunks() for field in schema], schema=schema)
 
 
 def money_text(amount: Decimal) -> str:
@@ -64,9 +71,9 @@ def money_text(amount: Decimal) -> str:
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
-def total(amounts: pa.Array | pa.ChunkedArray) -> Decimal:
+def total(amounts: "pd.Series[Any]") -> Decimal:
     """Sum exact money; nothing sums to zero."""
-    return pc.sum(amounts).as_py() or Decimal(0)
+    return Decimal(amounts.sum())
 
 
 def share(part: Decimal | int, whole: Decimal | int) -> float | None:
@@ -74,15 +81,23 @@ def share(part: Decimal | int, whole: Decimal | int) -> float | None:
     return None if not whole else float(Decimal(part) / Decimal(whole))
 
 
-def ordinals(amounts: pa.Array | pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return integers that compare as the amounts do: the unscaled value where it fits 64 bits, else dense ranks."""
-    whole = amounts.combine_chunks() if isinstance(amounts, pa.ChunkedArray) else amounts
-    if not pa.types.is_decimal(whole.type):
-        return np.asarray(whole.cast(pa.int64()))
-    if len(whole) == 0:
-        return np.empty(0, dtype=np.int64)
-    halves = np.frombuffer(whole.buffers()[1], dtype=np.int64).reshape(-1, 2)[whole.offset : whole.offset + len(whole)]
-    low, high = halves[:, 0], halves[:, 1]
-    if bool((high == (low >> 63)).all()):
-        return np.ascontiguousarray(low)
-    return np.asarray(pc.rank(whole, tiebreaker="dense").cast(pa.int64()))
+def shares(parts: "pd.Series[Any]", wholes: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return each part of its whole as a ratio; null where a side is, or where there is no whole.
+
+    Python divides, because Arrow's step from a decimal to a float may miss the nearest one.
+    """
+    pairs = zip(parts.tolist(), wholes.tolist(), strict=True)
+    ratios = [None if part is pd.NA or whole is pd.NA else share(part, whole) for part, whole in pairs]
+    return arrow(ratios, pa.float64()).set_axis(parts.index)
+
+
+def mean(amount: Decimal, count: int) -> Decimal | None:
+    """Return the mean to eight places, rounded half to even; None of nothing."""
+    with localcontext(prec=50):
+        return (amount / count).quantize(_PLACES, rounding=ROUND_HALF_EVEN) if count else None
+
+
+def means(amounts: "pd.Series[Any]", counts: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return the mean of each row, as `mean` does: Arrow would cut the quotient off instead of rounding it."""
+    pairs = zip(amounts.tolist(), counts.tolist(), strict=True)
+    return arrow([mean(amount, int(count)) for amount, count in pairs], MONEY).set_axis(amounts.index)

@@ -1,12 +1,14 @@
-"""Computes `cohort_retention`: the engine counts cells, the triangle and its means are built from a few rows."""
+"""Computes `cohort_retention`: the engine counts cells, pandas lays out the triangle and its means."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from itertools import accumulate, chain
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 from ibis.expr import types as ir
 
 from analytics import errors, result
@@ -14,32 +16,31 @@ from analytics.catalogue import cohort_retention
 from analytics.reports import activity, calendar, cells, charts, facts, signups
 
 MAX_CELLS = 1_000_000
-Segment = tuple[str | None, ...]
-Key = tuple[date, Segment]
 _SHOWN = 40
 # The end of what is covered is itself outside, so the last period is that of the moment before it.
 _INSTANT = timedelta(microseconds=1)
+_COUNTED = ["active", "orders", "revenue"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
-    """What a cohort did in one period."""
-
-    active: int = 0
-    orders: int = 0
-    revenue: Decimal = Decimal(0)
-
-
-@dataclass(slots=True)
 class _Counts:
-    """Cohorts as counted: their sizes, their periods, and revenue that belongs to no cell."""
+    """Cohorts as counted.
 
-    sizes: dict[Key, int] = field(default_factory=dict)
-    cells: dict[Key, dict[date, _Cell]] = field(default_factory=lambda: defaultdict(dict))
-    revenue: Decimal = Decimal(0)
-    before: Decimal = Decimal(0)
-    orders_before: int = 0
-    outside: Decimal = Decimal(0)
+    Attributes:
+        cohorts: cohort, segments and cohort_size, ordered.
+        cells: cohort, segments, period, active, orders, revenue and leaving: members who bought in it and never later.
+        revenue: that of all cells.
+        before: revenue of members in periods before their own cohort, in no cell: refunds, or bought before signing up.
+        orders_before: orders of members in such periods.
+        outside: revenue of nobody in a cohort.
+    """
+
+    cohorts: pd.DataFrame
+    cells: pd.DataFrame
+    revenue: Decimal
+    before: Decimal
+    orders_before: int
+    outside: Decimal
 
 
 def compute(tables: Mapping[str, ir.Table], params: cohort_retention.CohortRetentionParams) -> result.Result:
@@ -51,15 +52,12 @@ def compute(tables: Mapping[str, ir.Table], params: cohort_retention.CohortReten
     """
     orders = facts.build(tables, params)
     periods = calendar.Calendar(params.timezone, params.period, params.week_start)
-    counts = _count(orders, _members(tables, orders, periods, params), periods, params)
+    counts = _count(tables, orders, periods, params)
     described = cells.describe(cohort_retention.TYPE.columns, params, currency=orders.currency)
     names = [column.name for column in described[len(cohort_retention.TYPE.columns) :]]
-    rows = [
-        {**row, **dict(zip(names, key[1], strict=True))}
-        for key, starts in _frame(orders, counts, periods, params)
-        for row in _cohort_rows(counts, key, starts, (orders, periods, params))
-    ]
-    means = _weighted_mean(rows, params)
+    rows = _triangle(orders, counts, periods, params)
+    means = _weighted_mean(rows)
+    rows = rows.rename(columns=dict(zip(orders.segments, names, strict=True)))
     return result.Result(
         columns=described,
         rows=cells.table(described, rows),
@@ -72,15 +70,51 @@ def compute(tables: Mapping[str, ir.Table], params: cohort_retention.CohortReten
     )
 
 
-def _members(
+def _count(
     tables: Mapping[str, ir.Table],
     orders: facts.Facts,
     periods: calendar.Calendar,
     params: cohort_retention.CohortRetentionParams,
-) -> ir.Table:
-    """Return member_id, cohort and the segment columns: one row per customer who belongs to a cohort."""
-    if params.cohort_by is cohort_retention.CohortBy.SIGNUP:
-        return signups.members(tables, orders, periods, params)
+) -> _Counts:
+    keys = ["cohort", *orders.segments]
+    by_signup = params.cohort_by is cohort_retention.CohortBy.SIGNUP
+    each = activity.by_period(orders, periods, keep_segments=False)
+    members = signups.members(tables, orders, periods, params) if by_signup else _buyers(orders, periods, each)
+    joined = each.left_join(members, each.customer_id == members.member_id)
+    counted = _fetch(
+        joined.group_by(*keys, "period").aggregate(
+            active=joined.count(where=joined.orders > 0),
+            orders=joined.orders.sum().cast("int64"),
+            revenue=joined.net.sum(),
+        )
+    )
+    of_nobody = counted["cohort"].isna()
+    early = (counted["period"] < counted["cohort"]).fillna(value=False)
+    found = counted[~of_nobody & ~early]
+    if by_signup:
+        sizes = _fetch(members.group_by(keys).aggregate(cohort_size=members.count()))
+    else:
+        # Everybody is active in the period that makes them a member.
+        sizes = found.loc[found["period"] == found["cohort"], [*keys, "active"]].rename(
+            columns={"active": "cohort_size"}
+        )
+    if params.criterion is cohort_retention.Criterion.ON_OR_AFTER:
+        found = found.drop(columns="active").merge(_fetch(_leaving(joined, keys)), on=[*keys, "period"], how="left")
+    return _Counts(
+        cohorts=sizes.sort_values(keys, na_position="last"),
+        cells=found,
+        revenue=cells.total(found["revenue"]),
+        before=cells.total(counted.loc[early, "revenue"]),
+        orders_before=int(counted.loc[early, "orders"].sum()),
+        outside=cells.total(counted.loc[of_nobody, "revenue"]),
+    )
+
+
+def _buyers(orders: facts.Facts, periods: calendar.Calendar, each: ir.Table) -> ir.Table:
+    """Return member_id, cohort and the segment columns: one row per customer who bought."""
+    if not orders.segments:
+        bought = each.filter((each.orders > 0) & each.customer_id.notnull())
+        return bought.group_by(member_id=bought.customer_id).aggregate(cohort=bought.period.min())
     bought = orders.table.filter(orders.table.is_sale & orders.table.customer_id.notnull())
     first = bought.group_by("customer_id").aggregate(
         first_at=bought.ordered_at.min(),
@@ -89,163 +123,91 @@ def _members(
     return first.select(*orders.segments, member_id=first.customer_id, cohort=periods.period_of(first.first_at))
 
 
-def _count(
-    orders: facts.Facts,
-    members: ir.Table,
-    periods: calendar.Calendar,
-    params: cohort_retention.CohortRetentionParams,
-) -> _Counts:
-    counts = _Counts()
-    sizes = members.group_by(["cohort", *orders.segments]).aggregate(size=members.count())
-    for row in sizes.to_pyarrow().to_pylist():
-        counts.sizes[_key(row, orders)] = row["size"]
-    each = activity.by_period(orders, periods, keep_segments=False)
-    joined = each.left_join(members, each.customer_id == members.member_id)
-    # Periods before a cohort's own are kept apart: they are refunds, or purchases before signing up.
-    grouped = joined.group_by(["cohort", "period", *orders.segments]).aggregate(
-        active=(joined.orders > 0).sum(), orders=joined.orders.sum(), revenue=(joined.gross - joined.refunds).sum()
-    )
-    for row in grouped.to_pyarrow().to_pylist():
-        _place(counts, row, orders)
-    if params.criterion is cohort_retention.Criterion.ON_OR_AFTER:
-        _accumulate(counts, _last_active(joined, orders))
-    return counts
+def _fetch(counted: ir.Table) -> pd.DataFrame:
+    return cells.frame(counted.to_pyarrow(), money=cells.ROOMY)
 
 
-def _key(row: Mapping[str, Any], orders: facts.Facts) -> Key:
-    return row["cohort"], tuple(row[name] for name in orders.segments)
-
-
-def _place(counts: _Counts, row: Mapping[str, Any], orders: facts.Facts) -> None:
-    if row["cohort"] is None:
-        counts.outside += row["revenue"]
-    elif row["period"] < row["cohort"]:
-        counts.before += row["revenue"]
-        counts.orders_before += row["orders"]
-    else:
-        counts.revenue += row["revenue"]
-        counts.cells[_key(row, orders)][row["period"]] = _Cell(row["active"], row["orders"], row["revenue"])
-
-
-def _last_active(joined: ir.Table, orders: facts.Facts) -> dict[Key, dict[date, int]]:
-    """Count the members of each cohort by the last period in which they bought."""
+def _leaving(joined: ir.Table, keys: list[str]) -> ir.Table:
+    """Count as active only the members who bought for the last time in the period."""
     bought = joined.filter((joined.orders > 0) & (joined.period >= joined.cohort))
-    last = bought.group_by(["cohort", *orders.segments, "customer_id"]).aggregate(last_period=bought.period.max())
-    grouped = last.group_by(["cohort", *orders.segments, "last_period"]).aggregate(members=last.count())
-    found: dict[Key, dict[date, int]] = defaultdict(dict)
-    for row in grouped.to_pyarrow().to_pylist():
-        found[_key(row, orders)][row["last_period"]] = row["members"]
-    return found
+    last = bought.group_by(*keys, "customer_id").aggregate(period=bought.period.max())
+    return last.group_by(*keys, "period").aggregate(active=last.count())
 
 
-def _accumulate(counts: _Counts, last_active: Mapping[Key, Mapping[date, int]]) -> None:
-    """Make every cell stand for its period and all later ones."""
-    for key, by_period in counts.cells.items():
-        still, done, value = 0, 0, Decimal(0)
-        for period in sorted(by_period, reverse=True):
-            still += last_active.get(key, {}).get(period, 0)
-            done += by_period[period].orders
-            value += by_period[period].revenue
-            by_period[period] = _Cell(still, done, value)
-
-
-def _frame(
+def _triangle(
     orders: facts.Facts,
     counts: _Counts,
     periods: calendar.Calendar,
     params: cohort_retention.CohortRetentionParams,
-) -> list[tuple[Key, list[date]]]:
-    """Return every cohort with the periods of its row: as many for each as the oldest has."""
-    keys = sorted(counts.sizes, key=lambda key: (key[0], [(value is None, value or "") for value in key[1]]))
-    if not keys or orders.covered_to is None:
-        return []
-    oldest = keys[0][0]
-    last_day = max([key[0] for key in keys] + [day for row in counts.cells.values() for day in row])
-    reach = periods.first_day(periods.day_of(orders.covered_to - _INSTANT))
-    longest = len(list(periods.between(oldest, max(last_day, reach))))
-    width = longest if params.periods is None else min(longest, params.periods + 1)
-    if len(keys) * width > MAX_CELLS:
+) -> pd.DataFrame:
+    """Return every cohort with as many cells as the oldest has; `above` and `below` are the parts of the rate."""
+    keys = ["cohort", *orders.segments]
+    starts = _starts(orders, counts, periods)
+    width = len(starts) if params.periods is None else min(len(starts), params.periods + 1)
+    if len(counts.cohorts) * width > MAX_CELLS:
         raise errors.Refusal(
             "too-many-cells", f"More than {MAX_CELLS} cells; choose a longer period, fewer segments or `periods`."
         )
-    return [(key, [periods.step(key[0], k) for k in range(width)]) for key in keys]
-
-
-def _cohort_rows(
-    counts: _Counts,
-    key: Key,
-    starts: Sequence[date],
-    context: tuple[facts.Facts, calendar.Calendar, cohort_retention.CohortRetentionParams],
-) -> list[dict[str, Any]]:
-    orders, periods, params = context
-    found, size = counts.cells.get(key, {}), counts.sizes[key]
-    along = _along(found, starts, params)
-    last_seen = max(found, default=key[0])
-    rows: list[dict[str, Any]] = []
-    for index, (start, value) in enumerate(zip(starts, along, strict=True)):
-        observed = start <= last_seen or (orders.covered_to is not None and periods.instant(start) < orders.covered_to)
-        cell = value if observed else None
-        rows.append(
-            {
-                "cohort": key[0],
-                "cohort_size": size,
-                "period_index": index,
-                "active": None if cell is None else cell.active,
-                "rate": None if cell is None else cells.share(*_parts(cell, along[0], size, params)),
-                "revenue": None if cell is None else cell.revenue,
-                "complete": observed and orders.covers(periods, start),
-                "orders": None if cell is None else cell.orders,
-            }
-        )
+    place = {start: index for index, start in enumerate(starts)}
+    cohorts = counts.cohorts.assign(place=_places(counts.cohorts["cohort"], place))
+    found = counts.cells.assign(
+        period_index=_places(counts.cells["period"], place) - _places(counts.cells["cohort"], place)
+    )
+    forever = params.criterion is cohort_retention.Criterion.ON_OR_AFTER
+    if forever:
+        # A cell stands for all later ones too, so what lies beyond the last cell counts in the last.
+        found["period_index"] = found["period_index"].clip(upper=width - 1)
+        found = found.groupby([*keys, "period_index"], dropna=False, as_index=False)[_COUNTED].sum()
+    indexes = pd.DataFrame({"period_index": cells.arrow(range(width), pa.int64())})
+    rows = cohorts.merge(indexes, how="cross").merge(found, on=[*keys, "period_index"], how="left")
+    rows[_COUNTED] = rows[_COUNTED].fillna(0)
+    if forever:
+        rows[_COUNTED] = rows[_COUNTED].apply(_from_the_end, width=width)
+    measured = {"customers": "active"}.get(params.measure, str(params.measure))
+    rows["above"] = rows[measured]
+    own = rows.groupby(keys, dropna=False, sort=False)[measured].transform("first")
+    rows["below"] = rows["cohort_size"] if measured == "active" else own
+    rows["rate"] = cells.shares(rows["above"], rows["below"])
+    position = rows["place"] + rows["period_index"]
+    covered = [index for index, start in enumerate(starts) if orders.covers(periods, start)]
+    rows["complete"] = position.isin(covered)
+    rows.loc[position >= len(starts), [*_COUNTED, "rate"]] = pd.NA
     return rows
 
 
-def _along(
-    found: Mapping[date, _Cell], starts: Sequence[date], params: cohort_retention.CohortRetentionParams
-) -> list[_Cell]:
-    """Return a cell per period; one without activity has nothing, or with on_or_after what came after it."""
-    if params.criterion is cohort_retention.Criterion.ON:
-        return [found.get(start, _Cell()) for start in starts]
-    beyond = min((period for period in found if period > starts[-1]), default=None)
-    carried = _Cell() if beyond is None else found[beyond]
-    cells_back: list[_Cell] = []
-    for start in reversed(starts):
-        carried = found.get(start, carried)
-        cells_back.append(carried)
-    return cells_back[::-1]
+def _starts(orders: facts.Facts, counts: _Counts, periods: calendar.Calendar) -> list[date]:
+    """Return every period from the oldest cohort's to the last that the data reach."""
+    if counts.cohorts.empty or orders.covered_to is None:
+        return []
+    return list(
+        periods.between(counts.cohorts["cohort"].min(), periods.first_day(periods.day_of(orders.covered_to - _INSTANT)))
+    )
 
 
-def _parts(
-    cell: _Cell, base: _Cell, size: int, params: cohort_retention.CohortRetentionParams
-) -> tuple[Decimal | int, Decimal | int]:
-    """Return numerator and denominator of `rate`."""
-    if params.measure is cohort_retention.Measure.ORDERS:
-        return cell.orders, base.orders
-    if params.measure is cohort_retention.Measure.REVENUE:
-        return cell.revenue, base.revenue
-    return cell.active, size
+def _places(days: "pd.Series[Any]", place: Mapping[date, int]) -> "pd.Series[Any]":
+    return cells.arrow([place[day] for day in days], pa.int64()).set_axis(days.index)
 
 
-def _weighted_mean(
-    rows: Sequence[Mapping[str, Any]], params: cohort_retention.CohortRetentionParams
-) -> list[dict[str, Any]]:
+def _from_the_end(values: "pd.Series[Any]", width: int) -> "pd.Series[Any]":
+    """Return running sums from the last cell of each cohort to its first.
+
+    Python adds, because Arrow has no running sum of decimals; the context has room for every digit.
+    """
+    listed = values.tolist()
+    with localcontext(prec=76):
+        sums = [list(accumulate(listed[end - width : end][::-1]))[::-1] for end in range(width, len(listed) + 1, width)]
+    return pd.Series(list(chain.from_iterable(sums)), dtype=values.dtype)
+
+
+def _weighted_mean(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Return per index the mean rate of the cohorts whose cell is complete, weighted by their denominators."""
-    column = {"customers": "active", "orders": "orders", "revenue": "revenue"}[params.measure]
-    above: dict[int, Decimal] = defaultdict(Decimal)
-    below: dict[int, Decimal] = defaultdict(Decimal)
-    seen: dict[int, int] = {row["period_index"]: 0 for row in rows}
-    base = Decimal(0)
-    for row in rows:
-        index = row["period_index"]
-        if index == 0:
-            base = Decimal(row["cohort_size"] if column == "active" else row[column] or 0)
-        if row["complete"]:
-            above[index] += row[column]
-            below[index] += base
-            seen[index] += 1
+    indexes = rows["period_index"].unique()
+    whole = rows[rows["complete"]].groupby("period_index")
+    sums = whole[["above", "below"]].sum().assign(cohorts=whole.size()).reindex(indexes).fillna(0)
+    rates = cells.shares(sums["above"], sums["below"])
     return [
-        {"period_index": index, "rate": cells.share(above[index], below[index]), "cohorts": count}
-        for index, count in sorted(seen.items())
+        {"period_index": int(index), "rate": None if pd.isna(rate) else rate, "cohorts": int(count)}
+        for index, rate, count in zip(indexes, rates, sums["cohorts"], strict=True)
     ]
 
 
@@ -253,24 +215,25 @@ def _summary(orders: facts.Facts, counts: _Counts, means: list[dict[str, Any]]) 
     return {
         "as_of": None if orders.as_of is None else orders.as_of.isoformat().replace("+00:00", "Z"),
         "currency": orders.currency,
-        "customers": sum(counts.sizes.values()),
-        "cohorts": len(counts.sizes),
+        "customers": int(counts.cohorts["cohort_size"].sum()),
+        "cohorts": len(counts.cohorts),
         "revenue": cells.money_text(counts.revenue),
         "weighted_mean": means,
     }
 
 
-def _charts(
-    rows: Sequence[Mapping[str, Any]], means: Sequence[Mapping[str, Any]], names: Sequence[str]
-) -> tuple[result.Chart, ...]:
-    if not rows:
+def _charts(rows: pd.DataFrame, means: list[dict[str, Any]], names: list[str]) -> tuple[result.Chart, ...]:
+    if rows.empty:
         return ()
-    label = {id(row): " / ".join([row["cohort"].isoformat(), *(str(row[name]) for name in names)]) for row in rows}
-    shown = list(dict.fromkeys(label.values()))[-_SHOWN:]
+    shown = rows.tail(_SHOWN * len(means))
+    shown = shown[shown["rate"].notna() & (shown["period_index"] < _SHOWN)]
     plotted = [
-        {"cohort": label[id(row)], "period_index": row["period_index"], "rate": row["rate"]}
-        for row in rows
-        if row["rate"] is not None and row["period_index"] < _SHOWN and label[id(row)] in set(shown)
+        {
+            "cohort": " / ".join([row["cohort"].isoformat(), *(str(row[name]) for name in names)]),
+            "period_index": row["period_index"],
+            "rate": row["rate"],
+        }
+        for row in shown[["cohort", *names, "period_index", "rate"]].to_dict("records")
     ]
     known = [row for row in means if row["rate"] is not None]
     return (
@@ -312,9 +275,9 @@ def _invariants(
         )
     ]
     if params.cohort_by is cohort_retention.CohortBy.FIRST_ORDER:
-        sale = orders.table.is_sale
-        buyers = orders.table.customer_id.nunique(where=sale).to_pyarrow().as_py()
-        members = sum(counts.sizes.values())
+        bought = orders.table.filter(orders.table.is_sale & orders.table.customer_id.notnull())
+        buyers = bought.select("customer_id").distinct().count().to_pyarrow().as_py()
+        members = int(counts.cohorts["cohort_size"].sum())
         found.append(
             result.Invariant(
                 "cohort_sizes_are_customers", members == buyers, f"cohorts {members}; distinct customers {buyers}"

@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import reduce
-from operator import and_
-from typing import Any
 
 import ibis
+import pandas as pd
 from ibis.expr import types as ir
 
 from analytics import result
 from analytics.catalogue import parameters
-from analytics.reports import calendar, filters, money, refunds, sources
+from analytics.reports import calendar, cells, filters, money, refunds, sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,7 @@ class Facts:
         start: nothing before it was read.
         as_of: nothing from here on was read; None when there are no data at all.
         covered_to: the data are known up to here: the end of the last local day that has a row, or an earlier bound.
+        profiled: the totals, where counting the rows gave them already.
     """
 
     table: ir.Table
@@ -40,6 +39,7 @@ class Facts:
     rows_read: Mapping[str, int]
     dropped: Mapping[str, int]
     warnings: tuple[result.ResultWarning, ...]
+    profiled: "Totals | None"
 
     def covers(self, periods: calendar.Calendar, first_day: date) -> bool:
         """Whether the data reach from the beginning of a period to its end."""
@@ -48,19 +48,12 @@ class Facts:
         return periods.instant(periods.step(first_day, 1)) <= self.covered_to
 
     def totals(self) -> "Totals":
-        """Sum once more over all rows, with no grouping, to check a report against."""
-        sale = self.table.is_sale
-        row = (
-            self.table.aggregate(
-                gross=self.table.value.sum(where=sale),
-                refunded=self.table.value.sum(where=~sale),
-                unattributed=self.table.value.sum(where=self.table.customer_id.isnull()),
-            )
-            .to_pyarrow()
-            .to_pylist()[0]
-        )
-        zero = Decimal(0)
-        return Totals(row["gross"] or zero, -(row["refunded"] or zero), row["unattributed"] or zero)
+        """Return the sums over all rows, with no grouping by time or customer, to check a report against."""
+        if self.profiled is not None:
+            return self.profiled
+        table = self.table
+        sums = table.group_by("is_sale", known=table.customer_id.notnull()).aggregate(value=table.value.sum())
+        return Totals.of(cells.frame(sums.to_pyarrow()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +63,13 @@ class Totals:
     gross: Decimal
     refunds: Decimal
     unattributed: Decimal
+
+    @classmethod
+    def of(cls, sums: pd.DataFrame) -> "Totals":
+        """Add up `value` by `is_sale` and `known`."""
+        sales, known = sums["is_sale"], sums["known"]
+        value = sums["value"]
+        return cls(cells.total(value[sales]), -cells.total(value[~sales]), cells.total(value[~known]))
 
     @property
     def net(self) -> Decimal:
@@ -90,22 +90,26 @@ def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, sp
     # A refund that moves to its order's date is bounded by that date, so only what was known by `as_of` counts here.
     moves = params.refunds is parameters.Refunds.ON_ORDER_DATE
     bounds = _Bounds.of(params)
-    tests = _Tests.of(rows, source, params, bounds.known() if moves else bounds)
+    tests = _tests(rows, source, params, bounds.known() if moves else bounds)
     profile = _profile(rows, tests, params)
+    used = rows.filter(*tests.values())
     conversion = money.convert(
-        rows.filter(tests.used),
+        used,
         money.Rates(tables.get("fx_rates"), params.base_currency or params.currency),
         wanted=params.currency,
         present=profile.currencies,
         zone=params.timezone,
     )
     orders = _as_orders(conversion.table, source, params, split_orders=split_orders)
+    # What was counted is what is reported unless amounts or rows are changed on the way.
+    unchanged = orders is used and not moves
     warnings = conversion.warnings
     if moves:
         redated = refunds.date_by_order(orders)
         orders, warnings = bounds.keep(redated.table), (*warnings, *redated.warnings)
     segments = tuple(sources.segment_column(i) for i in range(len(params.segment_by)))
     covered_to, as_of = _horizon(profile.last, params)
+    unconverted = {"unconverted": conversion.unconverted} if conversion.unconverted else {}
     return Facts(
         table=orders.select("order_id", "customer_id", "ordered_at", "is_sale", *segments, value=_signed(orders)),
         segments=segments,
@@ -115,8 +119,9 @@ def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, sp
         as_of=as_of,
         covered_to=covered_to,
         rows_read={source.dataset: profile.total},
-        dropped=_dropped(profile, params, conversion.unconverted),
+        dropped=dict(profile.dropped) | unconverted,
         warnings=warnings,
+        profiled=profile.totals if unchanged else None,
     )
 
 
@@ -149,72 +154,60 @@ def instant(at: datetime) -> ir.TimestampScalar:
     return ibis.literal(at, type="timestamp('UTC', 6)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Tests:
-    """Conditions on rows, each including those before it."""
-
-    whole: ir.BooleanValue
-    bounded: ir.BooleanValue
-    kept: ir.BooleanValue
-    used: ir.BooleanValue
-
-    @classmethod
-    def of(cls, rows: ir.Table, source: sources.Source, params: parameters.ReportParams, bounds: _Bounds) -> "_Tests":
-        whole = rows.ordered_at.notnull() & rows.amount.notnull()
-        bounded = reduce(and_, bounds.tests(rows), whole)
-        named = {name: rows[sources.filter_column(name)] for part in source.row_filters for name in part.columns()}
-        wanted = [filters.condition(part, named, zone=params.timezone) for part in source.row_filters]
-        kept = reduce(and_, wanted, bounded)
-        used = kept & rows.is_sale if params.refunds is parameters.Refunds.EXCLUDE else kept
-        return cls(whole, bounded, kept, used)
+def _tests(
+    rows: ir.Table, source: sources.Source, params: parameters.ReportParams, bounds: _Bounds
+) -> dict[str, ir.BooleanValue]:
+    """Return what a row must pass to be used, by the reason for which it is left out otherwise, in order."""
+    named = {name: rows[sources.filter_column(name)] for part in source.row_filters for name in part.columns()}
+    wanted = [filters.condition(part, named, zone=params.timezone) for part in source.row_filters]
+    tests = {"no_date_or_amount": rows.ordered_at.notnull() & rows.amount.notnull()}
+    for reason, conditions in (("outside_dates", bounds.tests(rows)), ("filtered", wanted)):
+        if conditions:
+            tests[reason] = ibis.and_(*conditions)
+    if params.refunds is parameters.Refunds.EXCLUDE:
+        tests["refunds"] = rows.is_sale
+    return tests
 
 
 @dataclass(frozen=True, slots=True)
 class _Profile:
+    """What there is to count.
+
+    Attributes:
+        total: all rows.
+        dropped: rows left out, by reason.
+        last: the last moment of all rows.
+        currencies: the least and the greatest code among the rows used; None without rows.
+        totals: the money of the rows used, in whichever currencies.
+    """
+
     total: int
-    whole: int
-    bounded: int
-    kept: int
-    used: int
+    dropped: Mapping[str, int]
     last: datetime | None
     currencies: tuple[str, str] | None
+    totals: Totals
 
 
-def _profile(rows: ir.Table, tests: _Tests, params: parameters.ReportParams) -> _Profile:
-    """Count what is left out and why, and find the last moment and the currencies, in one scan."""
-    currency = rows.currency.fill_null(params.currency)
-    measures: dict[str, Any] = {
-        "total": rows.count(),
-        "whole": tests.whole.sum(),
-        "bounded": tests.bounded.sum(),
-        "kept": tests.kept.sum(),
-        "used": tests.used.sum(),
-        "last": rows.ordered_at.max(),
-        "low": currency.min(where=tests.used),
-        "high": currency.max(where=tests.used),
-    }
-    row = rows.aggregate(**measures).to_pyarrow().to_pylist()[0]
-    last = row["last"]
+def _profile(rows: ir.Table, tests: Mapping[str, ir.BooleanValue], params: parameters.ReportParams) -> _Profile:
+    """Count rows by what they are and which tests they pass, in one scan; the counts are added up here."""
+    kinds = rows.group_by(
+        "is_sale", known=rows.customer_id.notnull(), currency=rows.currency.fill_null(params.currency), **tests
+    ).aggregate(rows=rows.count(), last=rows.ordered_at.max(), value=_signed(rows).sum())
+    used = every = cells.frame(kinds.to_pyarrow())
+    dropped = {}
+    for reason in tests:
+        # A comparison with null is null; the engine's filter leaves such rows out too.
+        passed = used[reason].fillna(value=False)
+        dropped[reason] = int(used["rows"][~passed].sum())
+        used = used[passed]
+    last = every["last"].max()
     return _Profile(
-        total=row["total"],
-        whole=row["whole"] or 0,
-        bounded=row["bounded"] or 0,
-        kept=row["kept"] or 0,
-        used=row["used"] or 0,
-        last=None if last is None else last.astimezone(UTC),
-        currencies=None if row["low"] is None else (row["low"], row["high"]),
+        total=int(every["rows"].sum()),
+        dropped={reason: count for reason, count in dropped.items() if count},
+        last=None if pd.isna(last) else last.to_pydatetime().astimezone(UTC),
+        currencies=None if used.empty else (used["currency"].min(), used["currency"].max()),
+        totals=Totals.of(used),
     )
-
-
-def _dropped(profile: _Profile, params: parameters.ReportParams, unconverted: int) -> dict[str, int]:
-    counts = {
-        "no_date_or_amount": profile.total - profile.whole,
-        "outside_dates": profile.whole - profile.bounded,
-        "filtered": profile.bounded - profile.kept,
-        "refunds": profile.kept - profile.used if params.refunds is parameters.Refunds.EXCLUDE else 0,
-        "unconverted": unconverted,
-    }
-    return {reason: count for reason, count in counts.items() if count}
 
 
 def _horizon(last: datetime | None, params: parameters.ReportParams) -> tuple[datetime | None, datetime | None]:

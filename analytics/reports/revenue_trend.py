@@ -1,11 +1,12 @@
-"""Computes `revenue_trend`: the engine reduces orders to periods, the rest is arithmetic on a few rows."""
+"""Computes `revenue_trend`: the engine reduces orders to periods, pandas lays them out on the calendar and compares."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import Decimal
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 from ibis.expr import types as ir
 
 from analytics import errors, result
@@ -13,25 +14,9 @@ from analytics.catalogue import columns, revenue_trend
 from analytics.reports import activity, calendar, cells, charts, facts
 
 MAX_ROWS = 1_000_000
-_PLACES = Decimal("0.00000001")
-Segment = tuple[str | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """One period of one segment."""
-
-    gross: Decimal = Decimal(0)
-    refunds: Decimal = Decimal(0)
-    new_revenue: Decimal = Decimal(0)
-    unattributed: Decimal = Decimal(0)
-    orders: int = 0
-    customers: int = 0
-    new_customers: int = 0
-
-    @property
-    def net(self) -> Decimal:
-        return self.gross - self.refunds
+_PLOTTED = 2_000
+_COUNTED = ("gross", "net", "new_revenue", "unattributed", "orders", "customers", "new_customers")
+_MONEY = ("gross", "refunds", "net", "new_revenue", "returning_revenue", "unattributed")
 
 
 def compute(tables: Mapping[str, ir.Table], params: revenue_trend.RevenueTrendParams) -> result.Result:
@@ -43,55 +28,29 @@ def compute(tables: Mapping[str, ir.Table], params: revenue_trend.RevenueTrendPa
     """
     orders = facts.build(tables, params, split_orders=True)
     periods = calendar.Calendar(params.timezone, params.period, params.week_start)
-    cells_by_key = _count(orders, periods)
-    span = _span(orders, periods, params, [start for start, _ in cells_by_key])
-    segments = sorted({segment for _, segment in cells_by_key}, key=_nulls_last) or (
-        [()] if not orders.segments else []
-    )
-    if len(span) * len(segments) > MAX_ROWS:
-        raise errors.Refusal("too-many-rows", f"More than {MAX_ROWS} rows; choose a longer period or fewer segments.")
+    counted = _count(orders, periods)
+    span = _span(orders, periods, params, counted["period"].tolist())
     described = cells.describe(revenue_trend.TYPE.columns, params, currency=orders.currency)
     names = [column.name for column in described[len(revenue_trend.TYPE.columns) :]]
-    trend = _Trend(cells_by_key, span[0] if span else date.min, orders, periods)
-    rows = [
-        {**trend.row(start, segment), **dict(zip(names, segment, strict=True))}
-        for start in span
-        for segment in segments
-    ]
-    return _result(orders, rows, described, names)
+    rows = _lay_out(counted, _calendar(span, orders, periods), list(orders.segments))
+    return _result(orders, rows.rename(columns=dict(zip(orders.segments, names, strict=True))), described, names)
 
 
-def _nulls_last(segment: Segment) -> list[tuple[bool, str]]:
-    return [(value is None, value or "") for value in segment]
-
-
-def _count(orders: facts.Facts, periods: calendar.Calendar) -> dict[tuple[date, Segment], _Cell]:
-    """Reduce per customer and period first, so that counting distinct customers is a plain sum."""
+def _count(orders: facts.Facts, periods: calendar.Calendar) -> pd.DataFrame:
+    """Reduce per customer and period first, so that counting distinct customers is a plain count."""
     each = activity.with_first_period(activity.by_period(orders, periods, keep_segments=True))
-    buys, known = each.orders > 0, each.customer_id.notnull()
-    is_new = known & (each.period == each.first_period)
-    net = each.gross - each.refunds
-    grouped = each.group_by(["period", *orders.segments]).aggregate(
+    known, bought = each.customer_id.notnull(), each.orders > 0
+    is_new = each.period == each.first_period
+    counted = each.group_by("period", *orders.segments).aggregate(
         gross=each.gross.sum(),
-        refunds=each.refunds.sum(),
-        new_revenue=net.sum(where=is_new),
-        unattributed=net.sum(where=~known),
-        orders=each.orders.sum(),
-        customers=(known & buys).sum(),
-        new_customers=(is_new & buys).sum(),
+        net=each.net.sum(),
+        new_revenue=each.net.sum(where=is_new),
+        unattributed=each.net.sum(where=~known),
+        orders=each.orders.sum().cast("int64"),
+        customers=each.count(where=known & bought),
+        new_customers=each.count(where=is_new & bought),
     )
-    return {
-        (row["period"], tuple(row[name] for name in orders.segments)): _Cell(
-            gross=row["gross"] or Decimal(0),
-            refunds=row["refunds"] or Decimal(0),
-            new_revenue=row["new_revenue"] or Decimal(0),
-            unattributed=row["unattributed"] or Decimal(0),
-            orders=row["orders"] or 0,
-            customers=row["customers"] or 0,
-            new_customers=row["new_customers"] or 0,
-        )
-        for row in grouped.to_pyarrow().to_pylist()
-    }
+    return cells.frame(counted.to_pyarrow(), money=cells.ROOMY)
 
 
 def _span(
@@ -110,63 +69,57 @@ def _span(
     return list(periods.between(first, max([last, *seen])))
 
 
-@dataclass(frozen=True, slots=True)
-class _Trend:
-    """What was counted, and what rows are made of."""
-
-    counted: Mapping[tuple[date, Segment], _Cell]
-    first: date
-    orders: facts.Facts
-    periods: calendar.Calendar
-
-    def row(self, start: date, segment: Segment) -> dict[str, Any]:
-        cell = self.counted.get((start, segment), _Cell())
-        return {
-            "period": start,
-            "complete": self.orders.covers(self.periods, start),
-            "gross": cell.gross,
-            "refunds": cell.refunds,
-            "net": cell.net,
-            "orders": cell.orders,
-            "customers": cell.customers,
-            "aov": _mean(cell.gross, cell.orders),
-            "new_revenue": cell.new_revenue,
-            "returning_revenue": cell.net - cell.new_revenue - cell.unattributed,
-            "change_previous": self._change(start, segment, self.periods.step(start, -1)),
-            "change_year": self._change(start, segment, self.periods.year_before(start)),
-            "unattributed": cell.unattributed,
-            "new_customers": cell.new_customers,
+def _calendar(span: Sequence[date], orders: facts.Facts, periods: calendar.Calendar) -> pd.DataFrame:
+    """Return the periods, whether the data cover each, and the two that each is compared with."""
+    day = pa.date32()
+    return pd.DataFrame(
+        {
+            "period": cells.arrow(span, day),
+            "complete": cells.arrow([orders.covers(periods, start) for start in span], pa.bool_()),
+            "previous": cells.arrow([periods.step(start, -1) for start in span], day),
+            "year_before": cells.arrow([periods.year_before(start) for start in span], day),
         }
-
-    def _change(self, now: date, segment: Segment, then: date | None) -> float | None:
-        """Compare net of two periods; only whole periods within the data can be compared."""
-        if then is None or then < self.first:
-            return None
-        if not self.orders.covers(self.periods, now) or not self.orders.covers(self.periods, then):
-            return None
-        before = self.counted.get((then, segment), _Cell()).net
-        net = self.counted.get((now, segment), _Cell()).net
-        return None if before == 0 else float((net - before) / abs(before))
+    )
 
 
-def _mean(amount: Decimal, count: int) -> Decimal | None:
-    with localcontext(prec=50):
-        return (amount / count).quantize(_PLACES, rounding=ROUND_HALF_EVEN) if count else None
+def _lay_out(counted: pd.DataFrame, span: pd.DataFrame, segments: list[str]) -> pd.DataFrame:
+    """Return a row for every period and segment, zeros where nothing happened, with what follows from the counts."""
+    if segments:
+        found = counted[segments].drop_duplicates().sort_values(segments, na_position="last")
+        if len(span) * len(found) > MAX_ROWS:
+            raise errors.Refusal(
+                "too-many-rows", f"More than {MAX_ROWS} rows; choose a longer period or fewer segments."
+            )
+        span = span.merge(found, how="cross")
+    rows = span.merge(counted, on=["period", *segments], how="left")
+    rows[list(_COUNTED)] = rows[list(_COUNTED)].fillna(0)
+    rows["refunds"] = rows["gross"] - rows["net"]
+    rows["returning_revenue"] = rows["net"] - rows["new_revenue"] - rows["unattributed"]
+    rows["aov"] = cells.means(rows["gross"], rows["orders"])
+    rows["change_previous"] = _change(rows, "previous", segments)
+    rows["change_year"] = _change(rows, "year_before", segments)
+    return rows
+
+
+def _change(rows: pd.DataFrame, other: str, segments: list[str]) -> "pd.Series[Any]":
+    """Compare net with that of another period; only whole periods within the data can be compared."""
+    whole = rows.loc[rows["complete"], ["period", *segments, "net"]]
+    pairs = rows[[other, *segments, "net", "complete"]].merge(
+        whole, left_on=[other, *segments], right_on=["period", *segments], how="left", suffixes=("", "_then")
+    )
+    then = pairs["net_then"].where(pairs["complete"])
+    return cells.shares(pairs["net"] - then, then.abs())
 
 
 def _result(
-    orders: facts.Facts, rows: list[dict[str, Any]], described: tuple[columns.Column, ...], names: list[str]
+    orders: facts.Facts, rows: pd.DataFrame, described: tuple[columns.Column, ...], names: list[str]
 ) -> result.Result:
-    sums: dict[str, Decimal] = {
-        name: sum((row[name] for row in rows), Decimal(0))
-        for name in ("gross", "refunds", "net", "new_revenue", "returning_revenue", "unattributed")
-    }
-    complete = [row["period"] for row in rows if row["complete"]]
+    sums = {name: cells.total(rows[name]) for name in _MONEY}
     totals = {
         **{name: cells.money_text(amount) for name, amount in sums.items()},
         **_people(orders, rows, segmented=bool(names)),
-        "periods": len({row["period"] for row in rows}),
-        "complete_periods": len(set(complete)),
+        "periods": rows["period"].nunique(),
+        "complete_periods": rows.loc[rows["complete"], "period"].nunique(),
     }
     summary = {
         "as_of": None if orders.as_of is None else orders.as_of.isoformat().replace("+00:00", "Z"),
@@ -185,22 +138,21 @@ def _result(
     )
 
 
-def _people(orders: facts.Facts, rows: list[dict[str, Any]], *, segmented: bool) -> dict[str, Any]:
+def _people(orders: facts.Facts, rows: pd.DataFrame, *, segmented: bool) -> dict[str, Any]:
     """Count orders and customers over all periods; a customer or order in two segments is one."""
-    counts = {"orders": sum(row["orders"] for row in rows), "customers": sum(row["new_customers"] for row in rows)}
+    counts = {"orders": int(rows["orders"].sum()), "customers": int(rows["new_customers"].sum())}
     if segmented:
         sale = orders.table.is_sale
         whole = orders.table.aggregate(
             orders=orders.table.order_id.nunique(where=sale), customers=orders.table.customer_id.nunique(where=sale)
         )
         counts = whole.to_pyarrow().to_pylist()[0]
-    gross = sum((row["gross"] for row in rows), Decimal(0))
-    mean = _mean(gross, counts["orders"])
+    mean = cells.mean(cells.total(rows["gross"]), counts["orders"])
     return {**counts, "aov": None if mean is None else cells.money_text(mean)}
 
 
-def _charts(rows: list[dict[str, Any]], names: list[str], currency: str) -> tuple[result.Chart, ...]:
-    if not rows:
+def _charts(rows: pd.DataFrame, names: list[str], currency: str) -> tuple[result.Chart, ...]:
+    if rows.empty:
         return ()
     plotted = [
         {
@@ -209,7 +161,7 @@ def _charts(rows: list[dict[str, Any]], names: list[str], currency: str) -> tupl
             "orders": row["orders"],
             **({"segment": " / ".join(str(row[name]) for name in names)} if names else {}),
         }
-        for row in rows[:2_000]
+        for row in rows[["period", "net", "orders", *names]].head(_PLOTTED).to_dict("records")
     ]
     color = "segment" if names else None
     return (
@@ -218,9 +170,9 @@ def _charts(rows: list[dict[str, Any]], names: list[str], currency: str) -> tupl
     )
 
 
-def _warnings(orders: facts.Facts, rows: list[dict[str, Any]]) -> list[result.ResultWarning]:
+def _warnings(orders: facts.Facts, rows: pd.DataFrame) -> list[result.ResultWarning]:
     found = []
-    partial = sorted({row["period"] for row in rows if not row["complete"]})
+    partial = rows.loc[~rows["complete"], "period"].unique().tolist()
     if partial:
         listed = ", ".join(day.isoformat() for day in partial[:5]) + (" …" if len(partial) > 5 else "")
         found.append(result.ResultWarning("partial-periods", f"Not covered to their end, so not compared: {listed}."))

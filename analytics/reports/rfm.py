@@ -1,21 +1,20 @@
-"""Computes `rfm`: the engine reduces orders to customers, NumPy scores them."""
+"""Computes `rfm`: the engine reduces orders to customers, pandas scores them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
+import ibis
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from ibis.expr import types as ir
 
 from analytics import result
-from analytics.catalogue import rfm, rfm_segments
+from analytics.catalogue import columns, rfm, rfm_segments
 from analytics.reports import calendar, cells, charts, facts
 
 _GROUPS_SHOWN = 1_000
-Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def compute(tables: Mapping[str, ir.Table], params: rfm.RfmParams) -> result.Result:
@@ -26,44 +25,26 @@ def compute(tables: Mapping[str, ir.Table], params: rfm.RfmParams) -> result.Res
     """
     orders = facts.build(tables, params)
     described = cells.describe(rfm.TYPE.columns, params, currency=orders.currency)
+    extra = [column.name for column in described[len(rfm.TYPE.columns) :]]
     people = _people(orders)
-    buyers = people.known.filter(pc.greater(people.known["frequency"], 0))
-    recency = _recency_days(buyers, orders)
-    values = _Values(recency, cells.ordinals(buyers["frequency"]), buyers["monetary"])
-    scores = _scores(values, params)
-    rows = cells.table(
-        described,
-        {
-            "customer_id": buyers["customer_id"],
-            "first_order": buyers["first_order"],
-            "last_order": buyers["last_order"],
-            "recency_days": recency,
-            "frequency": buyers["frequency"],
-            "monetary": buyers["monetary"],
-            "r": scores.r,
-            "f": scores.f,
-            "m": scores.m,
-            "segment": _segments(scores, params.bins),
-            **{
-                column.name: buyers[name]
-                for column, name in zip(described[len(rfm.TYPE.columns) :], orders.segments, strict=True)
-            },
-        },
-    )
+    rows = people.buyers.rename(columns=dict(zip(orders.segments, extra, strict=True)))
+    rows["r"], rows["f"], rows["m"] = _scores(rows, params)
+    rows["segment"] = _segments(rows, params.bins)
     return _result(orders, people, rows, described, params)
 
 
 @dataclass(frozen=True, slots=True)
 class _People:
-    """Customers, and the money of nobody in particular."""
+    """Customers with a purchase, by id, and the money of everybody else."""
 
-    known: pa.Table
+    buyers: pd.DataFrame
+    refund_only: Decimal
     unattributed: Decimal
     unattributed_orders: int
 
 
 def _people(orders: facts.Facts) -> _People:
-    """Reduce orders to one row per customer, ordered by id."""
+    """Reduce orders to one row per customer."""
     table = orders.table
     first = {
         name: table[name].first(where=table.is_sale, order_by=[table.ordered_at, table.order_id])
@@ -72,95 +53,75 @@ def _people(orders: facts.Facts) -> _People:
     per_customer = table.group_by("customer_id").aggregate(
         first_order=table.ordered_at.min(where=table.is_sale),
         last_order=table.ordered_at.max(where=table.is_sale),
-        frequency=table.is_sale.sum(),
+        frequency=table.count(where=table.is_sale),
         monetary=table.value.sum(),
         **first,
     )
-    per_customer = per_customer.mutate(last_day=calendar.local_date(per_customer.last_order, orders.zone))
-    everybody = per_customer.order_by("customer_id").to_pyarrow()
-    nobody = everybody.filter(pc.is_null(everybody["customer_id"]))
+    # Whole local calendar days: local date of as_of - local date of the last purchase. Without data there is no as_of.
+    last_day = calendar.local_date(per_customer.last_order, orders.zone)
+    today = None if orders.as_of is None else calendar.Calendar(orders.zone).day_of(orders.as_of)
+    aged = per_customer.mutate(recency_days=ibis.literal(today, type="date").delta(last_day, unit="day"))
+    everybody = cells.frame(aged.order_by("customer_id").to_pyarrow())
+    known, bought = everybody["customer_id"].notna(), everybody["frequency"] > 0
+    nobody = everybody[~known]
     return _People(
-        known=everybody.filter(pc.is_valid(everybody["customer_id"])),
+        buyers=everybody[known & bought],
+        refund_only=cells.total(everybody.loc[known & ~bought, "monetary"]),
         unattributed=cells.total(nobody["monetary"]),
-        unattributed_orders=pc.sum(nobody["frequency"]).as_py() or 0,
+        unattributed_orders=int(nobody["frequency"].sum()),
     )
 
 
-def _recency_days(buyers: pa.Table, orders: facts.Facts) -> Integers:
-    """Return whole local calendar days from the last purchase to `as_of`: local date of as_of - local date of it."""
-    last = np.asarray(buyers["last_day"].combine_chunks().cast(pa.int32())).astype(np.int64)
-    if orders.as_of is None:
-        return last
-    as_of = calendar.Calendar(orders.zone).day_of(orders.as_of)
-    return np.int64(np.datetime64(as_of, "D").astype(np.int64)) - last
-
-
-@dataclass(frozen=True, slots=True)
-class _Values:
-    recency: Integers
-    frequency: Integers
-    monetary: pa.ChunkedArray
-
-
-@dataclass(frozen=True, slots=True)
-class _Scores:
-    r: Integers
-    f: Integers
-    m: Integers
-
-
-def _scores(values: _Values, params: rfm.RfmParams) -> _Scores:
-    bins, monetary = params.bins, cells.ordinals(values.monetary)
-    if params.thresholds is not None:
-        # Exact amounts against bounds of the asker: the nearest double of each is what both were written as.
-        amounts = np.asarray(values.monetary.cast(pa.float64()))
-        return _Scores(
-            bins + 1 - _cut(values.recency, np.asarray(params.thresholds.recency)),
-            _cut(values.frequency, np.asarray(params.thresholds.frequency)),
-            _cut(amounts, np.asarray(params.thresholds.monetary)),
-        )
+def _scores(rows: pd.DataFrame, params: rfm.RfmParams) -> tuple["pd.Series[Any]", ...]:
+    """Return the scores of recency, which is best when low, frequency and monetary."""
+    bins, values = params.bins, (rows["recency_days"], rows["frequency"], rows["monetary"])
     if params.method is rfm.Method.RANK:
-        return _Scores(_by_rank(-values.recency, bins), _by_rank(values.frequency, bins), _by_rank(monetary, bins))
-    return _Scores(
-        bins + 1 - _by_quantile(values.recency, bins),
-        _by_quantile(values.frequency, bins),
-        _by_quantile(monetary, bins),
-    )
+        return tuple(_by_rank(value, bins) for value in (-values[0], *values[1:]))
+    if params.thresholds is not None:
+        bounds = (params.thresholds.recency, params.thresholds.frequency, params.thresholds.monetary)
+        # Compared as the decimals they were written as, so that an amount on a bound is in the lower bin.
+        cuts = [[Decimal(str(bound)) for bound in each] for each in bounds]
+    else:
+        cuts = [_quantiles(value, bins) for value in values]
+    r, f, m = (_cut(value, at) for value, at in zip(values, cuts, strict=True))
+    return bins + 1 - r, f, m
 
 
-def _by_quantile(values: Integers, bins: int) -> Integers:
-    """Score by the values at positions floor((n - 1) * i / bins): equal values always share a score."""
-    if not len(values):
-        return values
-    positions = [(len(values) - 1) * i // bins for i in range(1, bins)]
-    return _cut(values, np.partition(values, positions)[positions])
+def _quantiles(values: "pd.Series[Any]", bins: int) -> list[Any]:
+    """Return the values at positions floor((n - 1) * i / bins): equal values always share a score."""
+    steps = max(len(values) - 1, 1)
+    # Aimed at the middle between two positions, from where rounding cannot reach another one.
+    aims = [(steps * i // bins + 0.5) / steps for i in range(1, bins)]
+    return values.quantile(aims, interpolation="lower").tolist()
 
 
-def _cut(values: np.ndarray[Any, Any], cuts: np.ndarray[Any, Any]) -> Integers:
+def _cut(values: "pd.Series[Any]", cuts: Sequence[Any]) -> "pd.Series[Any]":
     """Score 1 plus the number of cuts below the value."""
-    return np.searchsorted(cuts, values, side="left").astype(np.int64) + 1
+    score: pd.Series[Any] = 1 + sum((values > cut).astype("int64[pyarrow]") for cut in cuts)
+    return score
 
 
-def _by_rank(values: Integers, bins: int) -> Integers:
+def _by_rank(values: "pd.Series[Any]", bins: int) -> "pd.Series[Any]":
     """Score by position among all, in bins of equal size; customers come ordered by id, which breaks ties."""
-    positions = np.empty(len(values), dtype=np.int64)
-    positions[np.argsort(values, kind="stable")] = np.arange(len(values))
+    positions = values.rank(method="first").astype("int64[pyarrow]") - 1
     return positions * bins // max(len(values), 1) + 1
 
 
-def _segments(scores: _Scores, bins: int) -> pa.Array:
+def _segments(rows: pd.DataFrame, bins: int) -> "pd.Series[Any]":
     """Look each customer up in the table of segments, scores stretched to five."""
-    names = [rfm_segments.segment(r, fm) for r in range(1, 6) for fm in range(1, 6)]
-    r, f, m = (-(-score * 5 // bins) for score in (scores.r, scores.f, scores.m))
-    cell = (r - 1) * 5 + (f + m + 1) // 2 - 1
-    return pa.array(names, type=pa.string()).take(pa.array(cell, type=pa.int64()))
+    names = cells.arrow([rfm_segments.segment(r, fm) for r in range(1, 6) for fm in range(1, 6)], pa.string())
+    r, f, m = (-(-rows[score] * 5 // bins) for score in ("r", "f", "m"))
+    return names.take(((r - 1) * 5 + (f + m + 1) // 2 - 1).to_numpy()).set_axis(rows.index)
 
 
 def _result(
-    orders: facts.Facts, people: _People, rows: pa.Table, described: tuple[Any, ...], params: rfm.RfmParams
+    orders: facts.Facts,
+    people: _People,
+    rows: pd.DataFrame,
+    described: tuple[columns.Column, ...],
+    params: rfm.RfmParams,
 ) -> result.Result:
     revenue = cells.total(rows["monetary"])
-    refund_only = cells.total(people.known.filter(pc.equal(people.known["frequency"], 0))["monetary"])
     segments = _summarise(rows, ["segment"], revenue)
     order = [name for name in rfm_segments.MEANINGS if any(row["segment"] == name for row in segments)]
     segments.sort(key=lambda row: order.index(row["segment"]))
@@ -168,11 +129,11 @@ def _result(
     summary: dict[str, Any] = {
         "as_of": None if orders.as_of is None else orders.as_of.isoformat().replace("+00:00", "Z"),
         "currency": orders.currency,
-        "customers": rows.num_rows,
-        "orders": pc.sum(rows["frequency"]).as_py() or 0,
+        "customers": len(rows),
+        "orders": int(rows["frequency"].sum()),
         "revenue": cells.money_text(revenue),
         "unattributed": {"orders": people.unattributed_orders, "revenue": cells.money_text(people.unattributed)},
-        "refunds_without_purchase": cells.money_text(refund_only),
+        "refunds_without_purchase": cells.money_text(people.refund_only),
         "segments": segments,
     }
     warnings = [*orders.warnings, *_warnings(rows, params)]
@@ -185,7 +146,7 @@ def _result(
     plotted = [{**row, "revenue": float(row["revenue"])} for row in segments]
     return result.Result(
         columns=described,
-        rows=rows,
+        rows=cells.table(described, rows),
         summary=summary,
         charts=(
             charts.bars("Customers by segment", plotted, label="segment", value="customers", order=order),
@@ -195,41 +156,42 @@ def _result(
         ),
         warnings=tuple(warnings),
         dropped=orders.dropped,
-        invariants=_invariants(orders, revenue + people.unattributed + refund_only, rows),
+        invariants=_invariants(orders, revenue + people.unattributed + people.refund_only, rows),
         rows_read=orders.rows_read,
     )
 
 
-def _summarise(rows: pa.Table, keys: list[str], revenue: Decimal) -> list[dict[str, Any]]:
+def _summarise(rows: pd.DataFrame, keys: list[str], revenue: Decimal) -> list[dict[str, Any]]:
     """Return customers, revenue and shares per group, ordered by the group's names."""
-    groups = rows.group_by(keys, use_threads=False).aggregate([("customer_id", "count"), ("monetary", "sum")])
-    found = groups.sort_by([(key, "ascending") for key in keys]).to_pylist()
+    groups = rows.groupby(keys, dropna=False, as_index=False).agg(
+        customers=("customer_id", "count"), revenue=("monetary", "sum")
+    )
     return [
         {
             **{key: row[key] for key in keys},
-            "customers": row["customer_id_count"],
-            "customers_share": cells.share(row["customer_id_count"], rows.num_rows),
-            "revenue": cells.money_text(row["monetary_sum"]),
-            "share": cells.share(row["monetary_sum"], revenue),
+            "customers": row["customers"],
+            "customers_share": cells.share(row["customers"], len(rows)),
+            "revenue": cells.money_text(row["revenue"]),
+            "share": cells.share(row["revenue"], revenue),
         }
-        for row in found
+        for row in groups.sort_values(keys, na_position="last").to_dict("records")
     ]
 
 
-def _warnings(rows: pa.Table, params: rfm.RfmParams) -> list[result.ResultWarning]:
+def _warnings(rows: pd.DataFrame, params: rfm.RfmParams) -> list[result.ResultWarning]:
     """Warn where so many customers are alike that a score cannot use all its bins."""
-    if params.method is not rfm.Method.QUANTILE or not rows.num_rows:
+    if params.method is not rfm.Method.QUANTILE or rows.empty:
         return []
-    merged = [name for name in ("r", "f", "m") if pc.count_distinct(rows[name]).as_py() < params.bins]
+    merged = [name for name in ("r", "f", "m") if rows[name].nunique() < params.bins]
     if not merged:
         return []
     detail = f"So many customers have equal values that {', '.join(merged)} cannot use all {params.bins} scores."
     return [result.ResultWarning("merged-bins", detail)]
 
 
-def _invariants(orders: facts.Facts, accounted: Decimal, rows: pa.Table) -> tuple[result.Invariant, ...]:
+def _invariants(orders: facts.Facts, accounted: Decimal, rows: pd.DataFrame) -> tuple[result.Invariant, ...]:
     net = orders.totals().net
-    ages = pc.min_max(rows["recency_days"]).as_py()
+    least = None if rows.empty else int(rows["recency_days"].min())
     return (
         result.Invariant(
             "monetary_is_net_revenue",
@@ -238,6 +200,6 @@ def _invariants(orders: facts.Facts, accounted: Decimal, rows: pa.Table) -> tupl
             f"net revenue = {cells.money_text(net)}",
         ),
         result.Invariant(
-            "recency_not_negative", (ages["min"] or 0) >= 0, f"least recency {ages['min'] if rows.num_rows else 'none'}"
+            "recency_not_negative", (least or 0) >= 0, f"least recency {'none' if least is None else least}"
         ),
     )
