@@ -70,45 +70,43 @@ def _span(
 
 
 def _calendar(span: Sequence[date], orders: facts.Facts, periods: calendar.Calendar) -> pd.DataFrame:
-    """Return the periods, whether the data cover each, and the two that each is compared with."""
-    day = pa.date32()
+    """Return the periods, whether the data cover each, and the places of the two it is compared with, -1 for none."""
+    place: dict[date | None, int] = {start: index for index, start in enumerate(span)}
     return pd.DataFrame(
         {
-            "period": cells.arrow(span, day),
+            "period": cells.arrow(span, pa.date32()),
             "complete": cells.arrow([orders.covers(periods, start) for start in span], pa.bool_()),
-            "previous": cells.arrow([periods.step(start, -1) for start in span], day),
-            "year_before": cells.arrow([periods.year_before(start) for start in span], day),
+            "previous": [place[start] - 1 for start in span],
+            "year_before": [place.get(periods.year_before(start), -1) for start in span],
         }
     )
 
 
 def _lay_out(counted: pd.DataFrame, span: pd.DataFrame, segments: list[str]) -> pd.DataFrame:
     """Return a row for every period and segment, zeros where nothing happened, with what follows from the counts."""
+    width = 1
     if segments:
         found = counted[segments].drop_duplicates().sort_values(segments, na_position="last")
         if len(span) * len(found) > MAX_ROWS:
             raise errors.Refusal(
                 "too-many-rows", f"More than {MAX_ROWS} rows; choose a longer period or fewer segments."
             )
-        span = span.merge(found, how="cross")
+        span, width = span.merge(found, how="cross"), len(found)
     rows = span.merge(counted, on=["period", *segments], how="left")
     rows[list(_COUNTED)] = rows[list(_COUNTED)].fillna(0)
     rows["refunds"] = rows["gross"] - rows["net"]
     rows["returning_revenue"] = rows["net"] - rows["new_revenue"] - rows["unattributed"]
     rows["aov"] = cells.means(rows["gross"], rows["orders"])
-    rows["change_previous"] = _change(rows, "previous", segments)
-    rows["change_year"] = _change(rows, "year_before", segments)
+    rows["change_previous"] = _change(rows, "previous", width)
+    rows["change_year"] = _change(rows, "year_before", width)
     return rows
 
 
-def _change(rows: pd.DataFrame, other: str, segments: list[str]) -> "pd.Series[Any]":
-    """Compare net with that of another period; only whole periods within the data can be compared."""
-    whole = rows.loc[rows["complete"], ["period", *segments, "net"]]
-    pairs = rows[[other, *segments, "net", "complete"]].merge(
-        whole, left_on=[other, *segments], right_on=["period", *segments], how="left", suffixes=("", "_then")
-    )
-    then = pairs["net_then"].where(pairs["complete"])
-    return cells.shares(pairs["net"] - then, then.abs())
+def _change(rows: pd.DataFrame, other: str, width: int) -> "pd.Series[Any]":
+    """Compare net with that of another period, `width` rows to each; only whole periods within the data are compared."""
+    whole = rows["net"].where(rows["complete"])
+    then = whole.reindex(rows[other] * width + rows.index % width).set_axis(rows.index)
+    return cells.shares(whole - then, then.abs())
 
 
 def _result(
