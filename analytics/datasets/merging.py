@@ -51,17 +51,15 @@ class Merger:
     def prepare(self, mode: options.ImportMode, *, duplicate: int) -> bool:
         """Make `clean` and `faulty`; `duplicate` is the fault of a key that is there already, in mode append.
 
-        The answer is whether the rows can be written as they come, because nothing is merged. Then they never are in
-        memory together: each question is put to the staged text, of which it reads only the columns it needs.
+        The answer is whether nothing of the table has to be compared. Then the rows are never kept together: each
+        question is put to the staged text, of which it reads only the columns it needs.
         """
         plain = mode is options.ImportMode.REPLACE or (mode is options.ImportMode.UPSERT and not self.files)
         bad = f"SELECT {batches.LINE}, {cleaning.BAD} FROM clean WHERE {cleaning.BAD} IS NOT NULL"  # noqa: S608 - names of ours
         if plain:
             self.connection.execute(f"CREATE TEMP VIEW clean AS {self.query}")
-            if not self._may_repeat():
-                self.connection.execute(f"CREATE TEMP TABLE {FAULTY} AS {bad}")
-                return True
-            self.connection.execute("DROP VIEW clean")
+            self.connection.execute(f"CREATE TEMP TABLE {FAULTY} AS {bad}")
+            return True
         self.connection.execute(f"CREATE TEMP TABLE clean AS {self.query}")
         if mode is options.ImportMode.APPEND:
             self._reject_keys(duplicate)
@@ -69,26 +67,30 @@ class Merger:
         return False
 
     def write_all(self, mode: options.ImportMode) -> Merge:
-        """Write the good rows as they come, after `prepare` has said that this is all there is to do."""
-        good = ""
-        if self._one(f"SELECT count(*) FROM {FAULTY}"):  # noqa: S608 - a name of ours
-            good = f" WHERE {batches.LINE} NOT IN (SELECT {batches.LINE} FROM {FAULTY})"  # noqa: S608 - as above
-        added = self._write("winners", f"SELECT {self._names()} FROM clean{good}")  # noqa: S608 - names are quoted
+        """Write the last good row of each key as it comes, after `prepare` has said that nothing is to be compared."""
+        omitted = f"SELECT {batches.LINE} FROM {FAULTY}"  # noqa: S608 - names of ours
+        later = (0, 0)
+        if self._may_repeat():
+            self._keep_repeated()
+            later = self._later_rows()
+            omitted += f" UNION ALL SELECT {batches.LINE} FROM ranked WHERE NOT _last"  # noqa: S608 - as above
+        query = f"SELECT {self._names()} FROM clean"  # noqa: S608 - names are quoted
+        if self._one(f"SELECT count(*) FROM ({omitted})"):  # noqa: S608 - as above
+            query += f" WHERE {batches.LINE} NOT IN ({omitted})"
+        added = self._write("winners", query)
         removed = self.files if mode is options.ImportMode.REPLACE else ()
-        return Merge(added, removed, sum(map(_rows_in, added)), 0, 0)
+        return Merge(added, removed, sum(map(_rows_in, added)), *later)
 
     def merge(self, mode: options.ImportMode) -> Merge:
         """Compare with the rows of the same key, in the file and in the table, and write the files of the new version."""
         repeated = self._has_repeats()
-        self._rank(repeated=repeated)
+        self._rank("clean", repeated=repeated)
         against = mode is options.ImportMode.UPSERT and bool(self.files)
         later_updated, later_same = self._later_rows() if repeated else (0, 0)
         firsts = self._one("SELECT count(*) FROM ranked WHERE _nth = 1")
         if not against:
             winners = f"SELECT {self._names()} FROM ranked WHERE _last"  # noqa: S608 - names are quoted
-            added = self._write("winners", winners)
-            removed = self.files if mode is options.ImportMode.REPLACE else ()
-            return Merge(added, removed, firsts, later_updated, later_same)
+            return Merge(self._write("winners", winners), (), firsts, later_updated, later_same)
         self._open_current()
         matched, differing = self._match("_nth = 1")
         if repeated:
@@ -114,24 +116,32 @@ class Merger:
 
     def _may_repeat(self) -> bool:
         """Whether a key may stand in more than one row. Two keys may share a hash, but no key has two."""
-        lacking = " OR ".join(f"{wording.quote_name(name)} IS NULL" for name in self.key)
-        query = f"SELECT count(*) <> count(DISTINCT hash({self._key()})) FROM clean WHERE NOT ({lacking})"  # noqa: S608 - names are quoted
+        query = f"SELECT count(*) <> count(DISTINCT hash({self._key()})) FROM clean WHERE {self._has_key()}"  # noqa: S608 - names are quoted
         return bool(self._one(query))
+
+    def _keep_repeated(self) -> None:
+        """`ranked` of the rows whose key may stand in others too."""
+        hashed = f"hash({self._key()})"
+        often = f"SELECT {hashed} FROM clean WHERE {self._has_key()} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608 - names are quoted
+        self._rank(f"(SELECT * FROM clean WHERE {hashed} IN ({often}))", repeated=True)  # noqa: S608 - as above
+
+    def _has_key(self) -> str:
+        return " AND ".join(f"{wording.quote_name(name)} IS NOT NULL" for name in self.key)
 
     def _has_repeats(self) -> bool:
         query = f"SELECT count(*) <> count(DISTINCT ({self._key()})) FROM clean WHERE {cleaning.BAD} IS NULL"  # noqa: S608 - as above
         return bool(self._one(query))
 
-    def _rank(self, *, repeated: bool) -> None:
-        """`ranked`: the good rows, numbered within their key as if applied one after another."""
+    def _rank(self, rows: str, *, repeated: bool) -> None:
+        """`ranked`: the good ones of the rows, numbered within their key as if applied one after another."""
         if not repeated:
-            select = f"SELECT *, 1 AS _nth, true AS _last FROM clean WHERE {cleaning.BAD} IS NULL"  # noqa: S608 - names of ours
+            select = f"SELECT *, 1 AS _nth, true AS _last FROM {rows} WHERE {cleaning.BAD} IS NULL"  # noqa: S608 - names of ours
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW ranked AS {select}")
             return
         key = self._key()
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT *, row_number() OVER w AS _nth, "  # noqa: S608 - names are quoted
-            f"lead({batches.LINE}) OVER w IS NULL AS _last FROM clean WHERE {cleaning.BAD} IS NULL "
+            f"lead({batches.LINE}) OVER w IS NULL AS _last FROM {rows} WHERE {cleaning.BAD} IS NULL "
             f"WINDOW w AS (PARTITION BY {key} ORDER BY {batches.LINE})"
         )
 
