@@ -79,6 +79,8 @@ def write(reader: batches.TextReader, folder: Path, *, threads: int) -> StagedTe
             pool.submit(_write_pieces, pieces, reader.schema, *files) for files in zip(rows, misshapen, strict=True)
         ]
         seen = [future.result() for future in running]
+    # What the blocks took is better used by those who look at the rows next.
+    pa.default_memory_pool().release_unused()
     count = sum(pq.read_metadata(file).num_rows for file in (*rows, *misshapen))
     return StagedText(
         relation=_relation(rows),

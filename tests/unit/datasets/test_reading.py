@@ -111,6 +111,24 @@ def test_rows_quoted_as_a_whole_are_unwrapped(importer: Importer) -> None:
     assert wrapped.rows == plain.rows
 
 
+def test_rows_that_need_mending_among_values_that_repeat(importer: Importer) -> None:
+    content = (HEADER + "1,Ann,Rome\n2,Ann,\n" * 20).encode()
+    content += '"3,""Zoë, B"",Rome"\n4,Ann,"Ro\nme"\n5,Ann,NULL,,\n'.encode() + b"6,Ann,R\xf6me\n7,Bob\n8,Ann,Ulm\n"
+    found = importer(content, dataset="customers")
+    assert [(row["customer_id"], row["name"], row["city"]) for row in found.rows] == [
+        ("1", "Ann", "Rome"),
+        ("2", "Ann", None),
+        ("3", "Zoë, B", "Rome"),
+        ("4", "Ann", "Ro\nme"),
+        ("5", "Ann", None),
+        ("8", "Ann", "Ulm"),
+    ]
+    assert [(row["line"], row["column"], row["code"]) for row in found.rejects] == [
+        (46, "city", "bad-encoding"),
+        (47, None, "wrong-column-count"),
+    ]
+
+
 def test_empty_values_too_many_at_the_end_are_passed_over(importer: Importer) -> None:
     found = importer(HEADER + "1,a,b,,\n2,c,d,e\n", dataset="customers")
     assert [row["customer_id"] for row in found.rows] == ["1"]
