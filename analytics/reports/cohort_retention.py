@@ -185,7 +185,8 @@ def _starts(orders: facts.Facts, counts: _Counts, periods: calendar.Calendar) ->
 
 
 def _places(days: "pd.Series[Any]", place: Mapping[date, int]) -> "pd.Series[Any]":
-    return cells.arrow([place[day] for day in days], pa.int64()).set_axis(days.index)
+    """Return the place of each day among the periods shown; null without any, as where nobody has ordered yet."""
+    return cells.arrow([place.get(day) for day in days], pa.int64()).set_axis(days.index)
 
 
 def _from_the_end(values: "pd.Series[Any]", width: int) -> "pd.Series[Any]":

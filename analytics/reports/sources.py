@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import ibis
 from ibis.expr import types as ir
 
 from analytics import errors
@@ -128,7 +127,3 @@ def _widen(
         **{filter_column(name): wide[f"x_{name}"] for name in filtered},
         **{segment_column(i): wide[f"x_{name}"].cast("string") for i, name in enumerate(params.segment_by)},
     )
-
-
-def empty_text() -> ir.Scalar:
-    return ibis.null().cast("string")

@@ -100,6 +100,13 @@ def test_signup_cohorts_hold_those_who_never_bought(ask: Ask, visits: Rows) -> N
     assert _holds(answer)
 
 
+def test_signups_without_any_order_have_no_cells(ask: Ask) -> None:
+    customers = [{"customer_id": "anna", "created_at": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)}]
+    answer = ask("cohort_retention", {"cohort_by": "signup"}, orders=[], customers=customers)
+    assert (answer.rows.num_rows, answer.summary["customers"]) == (0, 1)
+    assert _holds(answer)
+
+
 def test_signup_needs_customers(ask: Ask, visits: Rows) -> None:
     with pytest.raises(errors.Refusal, match="created_at"):
         ask("cohort_retention", {"cohort_by": "signup"}, orders=visits)

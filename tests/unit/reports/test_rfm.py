@@ -105,6 +105,16 @@ def test_fixed_thresholds(ask: Ask, order: MakeOrder) -> None:
     assert [row["r"] for row in answer.rows.to_pylist()] == [1, 1, 1, 1, 2, 3]
 
 
+def test_an_amount_on_a_bound_is_in_the_lower_bin(ask: Ask, order: MakeOrder) -> None:
+    """0.29 and 8.9 are no sums of powers of two: compared as floats by way of their digits they may fall off the bound."""
+    amounts = [f"{cents / 100:.2f}" for cents in range(1, 1000, 7)]
+    orders = [order(str(i), f"c{i:03}", "2024-03-01", amount) for i, amount in enumerate(amounts)]
+    for bound in amounts[1:-1:20]:
+        bounds = {"recency": [1], "frequency": [1], "monetary": [float(bound)]}
+        rows = ask("rfm", {"method": "fixed", "bins": 2, "thresholds": bounds}, orders=orders).rows.to_pylist()
+        assert [row["m"] for row in rows] == [1 + (Decimal(amount) > Decimal(bound)) for amount in amounts]
+
+
 def test_amounts_beyond_sixty_four_bits_are_ranked_exactly(ask: Ask, order: MakeOrder) -> None:
     orders = [order(str(i), f"c{i}", "2024-03-01", f"9999999999999{i}.0001") for i in range(5)]
     rows = ask("rfm", {}, orders=orders).rows.to_pylist()
