@@ -57,7 +57,7 @@ def compute(tables: Mapping[str, ir.Table], params: cohort_retention.CohortReten
     names = [column.name for column in described[len(cohort_retention.TYPE.columns) :]]
     rows = _triangle(orders, counts, periods, params)
     means = _weighted_mean(rows)
-    rows = rows.rename(columns=dict(zip(orders.segments, names, strict=True)))
+    rows = rows.drop(columns=["place", "above", "below"]).rename(columns=dict(zip(orders.segments, names, strict=True)))
     return result.Result(
         columns=described,
         rows=cells.table(described, rows),

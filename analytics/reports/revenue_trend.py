@@ -99,7 +99,7 @@ def _lay_out(counted: pd.DataFrame, span: pd.DataFrame, segments: list[str]) -> 
     rows["aov"] = cells.means(rows["gross"], rows["orders"])
     rows["change_previous"] = _change(rows, "previous", width)
     rows["change_year"] = _change(rows, "year_before", width)
-    return rows
+    return rows.drop(columns=["previous", "year_before"])
 
 
 def _change(rows: pd.DataFrame, other: str, width: int) -> "pd.Series[Any]":

@@ -163,16 +163,16 @@ def _result(
 
 def _summarise(rows: pd.DataFrame, keys: list[str], revenue: Decimal) -> list[dict[str, Any]]:
     """Return customers, revenue and shares per group, ordered by the group's names."""
-    groups = rows.groupby(keys, dropna=False, as_index=False).agg(
-        customers=("customer_id", "count"), revenue=("monetary", "sum")
-    )
+    groups = rows.groupby(keys, dropna=False)["monetary"].agg(["count", "sum"])
+    # No column of data is named like these two.
+    groups = groups.set_axis(["#customers", "#revenue"], axis="columns").reset_index()
     return [
         {
             **{key: row[key] for key in keys},
-            "customers": row["customers"],
-            "customers_share": cells.share(row["customers"], len(rows)),
-            "revenue": cells.money_text(row["revenue"]),
-            "share": cells.share(row["revenue"], revenue),
+            "customers": row["#customers"],
+            "customers_share": cells.share(row["#customers"], len(rows)),
+            "revenue": cells.money_text(row["#revenue"]),
+            "share": cells.share(row["#revenue"], revenue),
         }
         for row in groups.sort_values(keys, na_position="last").to_dict("records")
     ]

@@ -146,3 +146,11 @@ def test_missing_datasets_and_columns_are_refused(ask: Ask, order: MakeOrder) ->
         ask("rfm", {"segment_by": ["colour"]}, orders=[order("1", "anna", "2024-03-01", "10")])
     assert unknown.value.code == "unknown-column"
     assert "channel" in unknown.value.data["columns"]
+
+
+@pytest.mark.parametrize("kind", ["rfm", "revenue_trend", "cohort_retention"])
+@pytest.mark.parametrize("name", ["place", "above", "previous", "count", "sum", "seg_0"])
+def test_a_segment_may_have_any_name(ask: Ask, order: MakeOrder, kind: str, name: str) -> None:
+    """Such as those by which a computation calls its own columns."""
+    answer = ask(kind, {"segment_by": [name]}, orders=[order("1", "anna", "2024-03-01", "10", **{name: "x"})])
+    assert {row[name] for row in answer.rows.to_pylist()} == {"x"}
