@@ -42,7 +42,8 @@ loglevel = _settings.log_level.lower() if _settings.log_level != "INFO" else "wa
 
 # How long one read from or write to a client may stand still.
 CLIENT_PATIENCE_SECONDS = 30.0
-RECEIVED_BYTES = 256 * 1024
+# The kernel's part of receiving costs more than ours, and less the fewer times it is asked.
+RECEIVED_BYTES = 1024 * 1024
 
 
 def post_worker_init(_worker: Any) -> None:

@@ -20,7 +20,7 @@ from werkzeug.http import parse_options_header
 from models import settings
 from web import body_errors, errors, json_body, multipart, problem_types, problems
 
-PIECE = 256 * 1024
+PIECE = 1024 * 1024
 # Slower than this over a minute is a stalled client, or one that means to hold a thread.
 SLOWEST_BYTES_PER_SECOND = 1024
 PATIENCE_SECONDS = 60.0
