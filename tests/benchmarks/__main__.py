@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cli.stack import Stack
-from tests.benchmarks import imports_against_peers, reports_on_the_stack, rfm_against_duckdb
+from tests.benchmarks import (
+    imports_against_peers,
+    reports_against_duckdb,
+    reports_on_the_stack,
+    rfm_against_duckdb,
+)
 
 
 def _table(title: str, figures: Mapping[str, float]) -> None:
@@ -40,11 +45,13 @@ def main() -> None:
             _table("Import of order lines", imports_against_peers.measure(stack, folder, lines=asked.lines))
             rfm = reports_on_the_stack.large_rfm(stack, folder, orders=asked.orders, customers=asked.customers)
         peers = rfm_against_duckdb.measure(asked.orders, asked.customers)
+        reports = reports_against_duckdb.measure(asked.orders, asked.customers)
     stored = rfm["seconds_with_result_stored"]
     rfm["ratio_to_duckdb_to_parquet"] = stored / peers["duckdb_to_parquet"]
     rfm["ratio_to_duckdb_to_arrow"] = stored / peers["duckdb_to_arrow"]
     _table("rfm on the stack, claim to stored result", rfm)
     _table("rfm in one process, against the query by hand and pandas", peers)
+    _table("The other reports in one process, against queries by hand", reports)
 
 
 if __name__ == "__main__":
