@@ -1,6 +1,8 @@
 """Opens the Parquet files of a dataset's version as Ibis tables: DuckDB in this process."""
 
 import contextlib
+import functools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,37 +71,48 @@ class Tables(Mapping[str, ir.Table]):
 def open_tables(
     snapshots: Sequence[Snapshot], *, memory_limit: str, threads: int, spill_folder: Path
 ) -> Iterator[Tables]:
-    """Open the snapshots as tables that are computed by DuckDB within the limits; closing frees everything.
+    """Open the snapshots as tables that are computed by DuckDB within the limits; closing forgets them.
 
     Nothing is fetched from a network: extensions are neither installed nor loaded, and what is needed (Parquet,
-    time zones) is built into DuckDB. The session's zone is UTC whatever the machine's is.
+    time zones) is built into DuckDB. The session's zone is UTC whatever the machine's is. One question at a time
+    in a process; `spill_folder` is for this process alone.
     """
-    spill_folder.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "memory_limit": memory_limit,
-            "threads": threads,
-            "temp_directory": str(spill_folder),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "python_enable_replacements": False,
-            # Every result is explicitly ordered, so keeping the order of the files would only cost memory.
-            "preserve_insertion_order": False,
-        },
-    )
+    connection = _database(os.getpid(), memory_limit, threads, str(spill_folder)).cursor()
     try:
         backend = Backend.from_connection(connection)
         yield Tables(connection, {snapshot.dataset: _open_table(backend, snapshot) for snapshot in snapshots})
     finally:
         connection.interrupt()
+        for snapshot in snapshots:
+            connection.execute(f'DROP VIEW IF EXISTS "{snapshot.dataset}"')
         connection.close()
 
 
-def warm_up(spill_folder: Path) -> None:
-    """Load what the first question would otherwise wait for, when a worker starts."""
+@functools.lru_cache(maxsize=1)
+def _database(pid: int, memory_limit: str, threads: int, spill_folder: str) -> duckdb.DuckDBPyConnection:  # noqa: ARG001 - the pid is part of the key: a database does not survive a fork
+    """Return this process's DuckDB. It is kept, because starting one takes as long as a small question; it holds no data."""
+    Path(spill_folder).mkdir(parents=True, exist_ok=True)
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "temp_directory": spill_folder,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            # Every result is explicitly ordered, so keeping the order of the files would only cost memory.
+            "preserve_insertion_order": False,
+            # A worker at rest must not keep yesterday's files in memory.
+            "enable_external_file_cache": False,
+        },
+    )
+
+
+def warm_up(*, memory_limit: str, threads: int, spill_folder: Path) -> None:
+    """Start what the first question would otherwise wait for, with the limits that questions will have."""
     with open_tables(
-        [Snapshot("orders", 0, (), 0)], memory_limit="64MB", threads=1, spill_folder=spill_folder
+        [Snapshot("orders", 0, (), 0)], memory_limit=memory_limit, threads=threads, spill_folder=spill_folder
     ) as tables:
         tables["orders"].limit(1).to_pyarrow()
 

@@ -136,8 +136,13 @@ class Settings(BaseSettings):
 
     @property
     def scratch_folder(self) -> Path:
-        """Folder for what a running job may leave half done: spilled queries and staged imports. Safe to delete at rest."""
+        """Folder for what a running import may leave half done. Safe to delete at rest."""
         return self.home / "scratch"
+
+    @property
+    def spill_folder(self) -> Path:
+        """Folder for what this process's queries do not hold in memory. Its name ends with the pid of its only user."""
+        return self.home / "spill" / str(os.getpid())
 
 
 @functools.cache

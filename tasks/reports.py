@@ -3,7 +3,6 @@
 The heavy half of `analytics` is imported inside: the web process imports this module to publish, and must stay light.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics import errors
@@ -26,8 +25,7 @@ def run(job: RunningJob) -> None:
     job.progress("open", 0, 3)
     snapshots = _open_snapshots(job)
     job.progress("compute", 1, 3)
-    with job.scratch() as folder:
-        answer = _compute(job, snapshots, folder)
+    answer = _compute(job, snapshots)
     job.progress("store", 2, 3)
     stored, chunks = _encode(job, snapshots, answer)
     with job.finish() as final:
@@ -56,7 +54,7 @@ def _open_snapshots(job: RunningJob) -> "list[engine.Snapshot]":
     return snapshots
 
 
-def _compute(job: RunningJob, snapshots: "list[engine.Snapshot]", folder: Path) -> "Result":
+def _compute(job: RunningJob, snapshots: "list[engine.Snapshot]") -> "Result":
     from analytics import engine  # noqa: PLC0415 - heavy
     from analytics.reports import registry as computations  # noqa: PLC0415 - heavy
 
@@ -66,7 +64,7 @@ def _compute(job: RunningJob, snapshots: "list[engine.Snapshot]", folder: Path) 
         snapshots,
         memory_limit=configured.engine_memory,
         threads=configured.engine_threads,
-        spill_folder=folder,
+        spill_folder=configured.spill_folder,
     ) as tables:
         return computations.COMPUTE[job.type](tables, params)
 

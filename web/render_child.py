@@ -44,6 +44,13 @@ def render_end(fmt: str, header: Mapping[str, Any]) -> bytes:
     return _stream().render_end(fmt, header)
 
 
+def render_whole(fmt: str, header: Mapping[str, Any], data: bytes | None) -> bytes:
+    """Render a result of one chunk, or of none."""
+    stream = _stream()
+    rows = stream.render_chunk(fmt, header, data, True) if data is not None else b""
+    return stream.render_start(fmt, header) + rows + stream.render_end(fmt, header)
+
+
 def _stream() -> "StreamModule":
     from analytics.render import stream  # noqa: PLC0415 - the web process imports this module and must stay light
 

@@ -96,15 +96,21 @@ def _sliced(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _pieces(stored: StoredResult, fmt: formats.Format, header: dict[str, Any]) -> Iterator[bytes]:
+    """Render chunk by chunk; where there is at most one, all at once, because each call of the pool costs milliseconds."""
     pool = render_pool.pool()
-    yield pool.run(render_child.render_start, fmt.name, header)
     rows_wanted = min(stored.row_count, 1) if fmt.first_chunk_only else stored.row_count
-    rows = 0
-    for position in itertools.count():
+    first = _read_chunk(stored.job_id, 0) if rows_wanted else None
+    if first is None or first.row_count >= rows_wanted:
+        yield pool.run(render_child.render_whole, fmt.name, header, first.data if first is not None else None)
+        return
+    yield pool.run(render_child.render_start, fmt.name, header)
+    yield pool.run(render_child.render_chunk, fmt.name, header, first.data, True)
+    rows = first.row_count
+    for position in itertools.count(1):
         if rows >= rows_wanted:
             break
         chunk = _read_chunk(stored.job_id, position)
-        yield pool.run(render_child.render_chunk, fmt.name, header, chunk.data, position == 0)
+        yield pool.run(render_child.render_chunk, fmt.name, header, chunk.data, False)
         rows += chunk.row_count
     yield pool.run(render_child.render_end, fmt.name, header)
 

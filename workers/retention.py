@@ -2,9 +2,10 @@
 
 import shutil
 import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from models import heartbeat, jobs, result, session, settings
 
@@ -34,15 +35,17 @@ def remove_expired() -> Removed:
         heartbeat.forget_old(db)
         needed = jobs.unfinished_ids(db)
     configured = settings.load()
-    files = _remove_unneeded(configured.upload_folder, needed) + _remove_unneeded(configured.scratch_folder, needed)
+    kept = {str(job_id) for job_id in needed}
+    files = _remove_others(configured.upload_folder, kept) + _remove_others(configured.scratch_folder, kept)
+    # A process that was killed leaves what its queries had spilled.
+    files += _remove_others(configured.spill_folder.parent, {str(pid) for pid in psutil.pids()})
     return Removed(results=results, files=files)
 
 
-def _remove_unneeded(folder: Path, needed: set[uuid.UUID]) -> int:
-    """Remove what is named after a job that is finished, or after nothing at all, once it is not young any more."""
+def _remove_others(folder: Path, kept: set[str]) -> int:
+    """Remove what does not have one of these names, once it is not young any more."""
     if not folder.is_dir():
         return 0
-    kept = {str(job_id) for job_id in needed}
     oldest_kept = time.time() - YOUNG_SECONDS
     stale = [entry for entry in folder.iterdir() if entry.name not in kept and entry.stat().st_mtime < oldest_kept]
     for entry in stale:

@@ -44,7 +44,12 @@ def _load_heavy_modules(sender: Any, **_: Any) -> None:
 
 
 def _warm_engine(**_: Any) -> None:
-    """Run one empty query in a new child: DuckDB makes threads, so this cannot be done before the fork."""
+    """Start DuckDB in a new child: it makes threads, so this cannot be done before the fork."""
     from analytics import engine  # noqa: PLC0415 - heavy; only workers of reports come here
 
-    engine.warm_up(settings.load().scratch_folder / "warm-up")
+    configured = settings.load()
+    engine.warm_up(
+        memory_limit=configured.engine_memory,
+        threads=configured.engine_threads,
+        spill_folder=configured.spill_folder,
+    )

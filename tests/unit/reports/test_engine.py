@@ -71,7 +71,7 @@ def test_a_running_question_can_be_stopped_from_another_thread(tmp_path: Path) -
 
 
 def test_warm_up_runs(tmp_path: Path) -> None:
-    engine.warm_up(tmp_path / "spill")
+    engine.warm_up(memory_limit="64MB", threads=1, spill_folder=tmp_path / "spill")
 
 
 def test_every_declared_report_is_computed() -> None:
