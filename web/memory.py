@@ -9,8 +9,9 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 MOST_ARENAS = 2
-# Pieces of uploads and of results are larger; above this they are mapped, and given back the moment they are freed.
-LARGE_BYTES = 128 * 1024
+# Above this, memory is mapped and given back the moment it is freed. The pieces of an upload are smaller: mapping each of
+# them anew makes the kernel clear its pages, which costs more than everything else that is done with them.
+LARGE_BYTES = 2 * 1024 * 1024
 
 
 def keep_small() -> None:
