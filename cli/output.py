@@ -15,8 +15,9 @@ from rich.table import Table
 from cli import invocation
 
 SHOWN_ROWS = 20
-# Blanks that the drawing puts around each column.
-PADDING = 2
+# Blanks that the drawing puts around the table, and around each column.
+MARGIN = 2
+PADDING = 3
 
 
 class Reporter(Protocol):
@@ -68,7 +69,7 @@ def table(
 
 def _fitting(names: Sequence[str], printed: Sequence[Sequence[str]], width: int) -> int:
     """Return how many of the first columns fit into the width; at least one."""
-    used = 0
+    used = MARGIN
     for position, name in enumerate(names):
         used += PADDING + max([len(name), *(len(row[position]) for row in printed)])
         if used > width:
