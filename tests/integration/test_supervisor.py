@@ -22,7 +22,7 @@ TOY = Path(__file__).with_name("toy_supervisor.py")
 def deaf_to(*names: str) -> str:
     """A command that ignores these signals, and says so when it does."""
     ignoring = "; ".join(f"signal.signal(signal.{name}, signal.SIG_IGN)" for name in names)
-    return f"python -c 'import signal, time; {ignoring}; print(\"deaf\", flush=True); time.sleep(600)'"
+    return f"{sys.executable} -c 'import signal, time; {ignoring}; print(\"deaf\", flush=True); time.sleep(600)'"
 
 
 @dataclasses.dataclass
@@ -170,7 +170,7 @@ def test_a_service_that_never_gets_ready_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_a_killed_supervisor_takes_its_children_with_it(tmp_path: Path) -> None:
-    with running(tmp_path, "a: sleep 600\nb: python -c 'import time; time.sleep(600)'") as toys:
+    with running(tmp_path, f"a: sleep 600\nb: {sys.executable} -c 'import time; time.sleep(600)'") as toys:
         toys.pid("a"), toys.pid("b")
         toys.process.kill()
         toys.process.wait()
