@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, Text, delete, func, insert, select
+from sqlalchemy import JSON, BigInteger, ForeignKey, Integer, LargeBinary, Text, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, CreatedAt, Json
@@ -17,8 +17,9 @@ class StoredResult(Base):
     __tablename__ = "results"
 
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    header: Mapped[Json]
-    manifest: Mapped[Json]
+    # JSON, not JSONB: that would reorder what a report says in an order of its own, most important first.
+    header: Mapped[Json] = mapped_column(JSON)
+    manifest: Mapped[Json] = mapped_column(JSON)
     row_count: Mapped[int] = mapped_column(BigInteger)
     byte_count: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(Text)

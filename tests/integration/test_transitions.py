@@ -1,5 +1,6 @@
 """How a job may change, against a real PostgreSQL: claims, fences, leases, back-offs, and what the database itself refuses."""
 
+import json
 import threading
 import uuid
 from datetime import datetime, timedelta
@@ -269,12 +270,16 @@ def test_events_cannot_be_changed(queued: Job) -> None:
 
 
 def test_a_result_comes_back_chunk_by_chunk_and_goes_when_its_time_is_over(queued: Job) -> None:
-    stored = result.StoredResult(job_id=queued.id, header={}, manifest={}, row_count=3, byte_count=2, sha256="x")
+    header = {"summary": {"revenue": "2.00", "customers": 1, "as_of": None}, "columns": []}
+    stored = result.StoredResult(job_id=queued.id, header=header, manifest={}, row_count=3, byte_count=2, sha256="x")
     chunks = [result.Chunk(0, 2, b"a"), result.Chunk(2, 1, b"b")]
     with session.transaction() as db:
         result.store(db, stored, chunks, keep_for=timedelta(days=1))
     with session.transaction() as db:
         assert list(result.read_chunks(db, queued.id)) == chunks
+        found = result.find(db, queued.id)
+        assert found is not None
+        assert json.dumps(found.header) == json.dumps(header), "in the order in which the report said it"
         assert result.remove_expired(db, limit=10) == 0
         db.execute(sa.update(result.StoredResult).values(expires_at=sa.func.now() - sa.text("interval '1 s'")))
     with session.transaction() as db:

@@ -183,8 +183,8 @@ def upgrade() -> None:
     op.create_table(
         "results",
         sa.Column("job_id", sa.Uuid(), nullable=False),
-        sa.Column("header", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
-        sa.Column("manifest", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
+        sa.Column("header", sa.JSON(), nullable=False),
+        sa.Column("manifest", sa.JSON(), nullable=False),
         sa.Column("row_count", sa.BigInteger(), nullable=False),
         sa.Column("byte_count", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
