@@ -1,8 +1,5 @@
 """Times `revenue_trend` and `cohort_retention` on five million orders against the same queries written by hand for DuckDB."""
 
-import argparse
-import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -124,17 +121,3 @@ def _compare(report: str, path: Path) -> None:
 
 def _happened(rows: pa.Table, report: str) -> list[dict[str, Any]]:
     return [row for row in rows.select(EXACT[report]).to_pylist() if row["orders"]]
-
-
-def main() -> None:
-    """Print the timings as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=5_000_000)
-    parser.add_argument("--customers", type=int, default=500_000)
-    asked = parser.parse_args()
-    timings = {name: round(value, 3) for name, value in measure(asked.orders, asked.customers).items()}
-    sys.stdout.write(json.dumps(timings, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

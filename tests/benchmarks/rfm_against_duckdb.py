@@ -1,9 +1,6 @@
 """Times `rfm` on five million orders against the same query written by hand for DuckDB, and against pandas in memory."""
 
-import argparse
 import io
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -146,17 +143,3 @@ def _compare(by_hand: pa.Table, path: Path, orders: int) -> None:
         differing = int((np.asarray(ours[name]) != np.asarray(by_hand[name])).sum())
         if differing > ours.num_rows // 100:
             raise AssertionError(f"{differing} scores {name} differ from the query by hand")
-
-
-def main() -> None:
-    """Print the timings as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=5_000_000)
-    parser.add_argument("--customers", type=int, default=500_000)
-    asked = parser.parse_args()
-    timings = {name: round(value, 3) for name, value in measure(asked.orders, asked.customers).items()}
-    sys.stdout.write(json.dumps(timings, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
