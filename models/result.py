@@ -1,7 +1,7 @@
 """Stored answers: what is read first as JSON, the rows as Parquet chunks that stream out one by one."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,19 +69,10 @@ def find(session: Session, job_id: uuid.UUID) -> StoredResult | None:
     return session.get(StoredResult, job_id)
 
 
-def read_chunks(session: Session, job_id: uuid.UUID) -> Iterator[Chunk]:
-    """Yield a result's chunks in order, fetching one at a time, so that memory holds one chunk however long the result."""
-    position = 0
-    while True:
-        row = session.execute(
-            select(ResultChunk.row_start, ResultChunk.row_count, ResultChunk.data).where(
-                ResultChunk.job_id == job_id, ResultChunk.position == position
-            )
-        ).one_or_none()
-        if row is None:
-            return
-        yield Chunk(row_start=row.row_start, row_count=row.row_count, data=row.data)
-        position += 1
+def read_chunk(session: Session, job_id: uuid.UUID, position: int) -> Chunk | None:
+    """Return one chunk of a result, counted from 0; None where there is none. Reading one at a time keeps memory flat."""
+    found = session.get(ResultChunk, (job_id, position))
+    return None if found is None else Chunk(row_start=found.row_start, row_count=found.row_count, data=found.data)
 
 
 def remove_expired(session: Session, *, limit: int) -> int:

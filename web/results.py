@@ -10,7 +10,7 @@ import flask
 from models import result, session
 from models.job import Job
 from models.job_states import JobKind, JobStatus
-from models.result import ResultChunk, StoredResult
+from models.result import Chunk, StoredResult
 from web import formats, job_object, problem_types, problems, render_child, render_pool
 
 # The page carries its own style and pictures and fetches nothing; whatever a cell smuggled in could not run.
@@ -115,10 +115,10 @@ def _pieces(stored: StoredResult, fmt: formats.Format, header: dict[str, Any]) -
     yield pool.run(render_child.render_end, fmt.name, header)
 
 
-def _read_chunk(job_id: uuid.UUID, position: int) -> ResultChunk:
+def _read_chunk(job_id: uuid.UUID, position: int) -> Chunk:
     """Read one chunk in a transaction of its own: a slow reader must not hold one open for as long as it likes."""
     with session.transaction() as db:
-        chunk = db.get(ResultChunk, (job_id, position))
+        chunk = result.read_chunk(db, job_id, position)
     if chunk is None:
         raise ResultVanishedError(f"result {job_id} has no chunk {position}")
     return chunk

@@ -1,6 +1,9 @@
 """The ordinary way through, seen from the outside: over HTTP, on the command line, in Flower."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 
 from cli.stack import Stack
 from tests import generated
-from tests.client import Client, Json, as_dicts, database, reckoner, wait_for
+from tests.client import ROOT, Client, Json, database, reckoner, wait_for
 
 pytestmark = pytest.mark.stack
 
@@ -122,11 +125,23 @@ def test_the_command_line_says_what_is_wrong(stack: Stack, tmp_path: Path) -> No
     assert nowhere.returncode == 4
 
 
-def test_results_are_stored_as_parquet_and_old_ones_are_removed(shop: Client) -> None:
+def test_results_are_stored_as_parquet_and_are_gone_when_their_time_is_over(shop: Client) -> None:
     job = shop.finish(shop.submit("rfm"))
     with database(shop.stack) as connection:
         chunk = connection.execute("SELECT data FROM result_chunks WHERE job_id = %s", [job["id"]]).fetchone()
         assert chunk is not None
         assert bytes(chunk[0][:4]) == b"PAR1"
         connection.execute("UPDATE results SET expires_at = now() - interval '1 day' WHERE job_id = %s", [job["id"]])
-    assert len(as_dicts(shop.result(shop.finish(shop.submit("rfm"))))) > 0
+    # What beat asks for every ten minutes, asked for now.
+    upkeep = "from workers.celery import app; app.send_task('upkeep.retain')"
+    environment = {**os.environ, "RECKONER_HOME": str(shop.stack.home)}
+    subprocess.run([sys.executable, "-c", upkeep], check=True, cwd=ROOT, env=environment)
+    gone = wait_for(lambda: _gone(shop, job), seconds=20)
+    assert gone["type"].endswith("result-expired")
+    assert shop.http.get(job["links"]["self"]).json()["status"] == "succeeded", "the job itself stays"
+
+
+def _gone(shop: Client, job: Json) -> Json | None:
+    answer = shop.http.get(job["links"]["result"])
+    problem: Json | None = answer.json() if answer.status_code == 410 else None
+    return problem

@@ -276,7 +276,7 @@ def test_a_result_comes_back_chunk_by_chunk_and_goes_when_its_time_is_over(queue
     with session.transaction() as db:
         result.store(db, stored, chunks, keep_for=timedelta(days=1))
     with session.transaction() as db:
-        assert list(result.read_chunks(db, queued.id)) == chunks
+        assert [result.read_chunk(db, queued.id, position) for position in range(3)] == [*chunks, None]
         found = result.find(db, queued.id)
         assert found is not None
         assert json.dumps(found.header) == json.dumps(header), "in the order in which the report said it"
@@ -286,7 +286,7 @@ def test_a_result_comes_back_chunk_by_chunk_and_goes_when_its_time_is_over(queue
         assert result.remove_expired(db, limit=10) == 1
     with session.transaction() as db:
         assert result.find(db, queued.id) is None
-        assert list(result.read_chunks(db, queued.id)) == []
+        assert result.read_chunk(db, queued.id, 0) is None
 
 
 def test_the_newest_version_of_a_dataset_is_the_current_one(queued: Job) -> None:
