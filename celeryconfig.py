@@ -12,7 +12,7 @@ _settings = settings.load()
 broker_url = _settings.broker_url
 broker_transport_options = {
     # Longer than any job may run; shorter would run long jobs again and again (kombu#337).
-    "visibility_timeout": 4 * _settings.job_hard_limit_seconds,
+    "visibility_timeout": 4 * _settings.longest_limit_seconds,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
     # Without these a publisher waits for ever on a Redis that has stopped answering.
@@ -21,6 +21,8 @@ broker_transport_options = {
     "socket_keepalive": True,
     "health_check_interval": 10,
     "retry_on_timeout": False,
+    # Two lists of each queue: one for each organisation's next job, which is taken first, and one for what follows it.
+    "priority_steps": [0, 9],
 }
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
@@ -32,7 +34,7 @@ task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_
 
 # --- Queues: one explicit direct queue per class of work; topic exchanges lose messages silently after FLUSHALL. ---
 task_queues = [
-    Queue(name, Exchange(name, type="direct"), routing_key=name) for name in ("reports", "imports", "upkeep")
+    Queue(name, Exchange(name, type="direct"), routing_key=name) for name in ("reports", "imports", "heavy", "upkeep")
 ]
 task_default_queue = "reports"
 task_default_exchange_type = "direct"
@@ -58,8 +60,9 @@ task_acks_on_timeout = True
 # Both restart a job that kills its own process without end; recovery belongs to the sweep, which counts crashes.
 task_reject_on_worker_lost = False
 task_retry_on_worker_lost = False
-task_soft_time_limit = _settings.job_soft_limit_seconds
-task_time_limit = _settings.job_hard_limit_seconds
+# Each kind of job has its own, shorter ones: they are with its task.
+task_soft_time_limit = _settings.longest_limit_seconds - _settings.limit_grace_seconds
+task_time_limit = _settings.longest_limit_seconds
 
 # --- Workers ---
 worker_pool = "prefork"

@@ -6,7 +6,7 @@ The row is the truth. What is in Redis is a hint that points here; how a row may
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, SmallInteger, Text, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, SmallInteger, Text, false, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, CreatedAt, Json, new_id
@@ -32,11 +32,29 @@ class Job(Base):
         CheckConstraint(
             "(status IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)", name="final_is_finished"
         ),
+        CheckConstraint("priority BETWEEN 0 AND 9", name="priority_is_a_digit"),
         Index("ix_jobs_queued", "run_at", "id", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_running", "lease_until", "id", postgresql_where=text("status = 'running'")),
         Index("ix_jobs_worker", "worker_id", postgresql_where=text("status = 'running'")),
         Index("ix_jobs_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
         Index("ix_jobs_organisation_newest", "organisation_id", text("id DESC")),
+        Index(
+            "ix_jobs_waiting",
+            "organisation_id",
+            "queue",
+            text("priority DESC"),
+            "run_at",
+            "id",
+            postgresql_where=text("status = 'queued' AND published_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_in_flight",
+            "organisation_id",
+            "queue",
+            postgresql_where=text("status = 'running' OR (status = 'queued' AND published_at IS NOT NULL)"),
+        ),
+        Index("ix_jobs_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+        Index("ix_jobs_states", "kind", "queue", "status"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -45,6 +63,9 @@ class Job(Base):
     type: Mapped[str] = mapped_column(Text)  # the report type, or the dataset an import goes into
     status: Mapped[str] = mapped_column(Text, default=JobStatus.QUEUED, server_default=JobStatus.QUEUED)
     reason: Mapped[str] = mapped_column(Text, default=Reason.ACCEPTED, server_default=Reason.ACCEPTED)
+
+    queue: Mapped[str] = mapped_column(Text)
+    priority: Mapped[int] = mapped_column(SmallInteger, default=5, server_default="5")  # 0 to 9, within the organisation
 
     params: Mapped[Json]
     dataset_versions: Mapped[Json | None]
@@ -60,12 +81,16 @@ class Job(Base):
     max_attempts: Mapped[int] = mapped_column(SmallInteger, default=3, server_default="3")
 
     run_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    published_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]  # None: it has no message in the broker
+    publishes: Mapped[int] = mapped_column(default=0, server_default="0")
+    express: Mapped[bool] = mapped_column(default=False, server_default=false())  # its message is in the express lane
     lease_until: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
     worker_id: Mapped[uuid.UUID | None]
     worker_pid: Mapped[int | None]
     cancel_requested_at: Mapped[datetime | None]
+    cancelled_by: Mapped[str | None] = mapped_column(Text)
+    cancel_reason: Mapped[str | None] = mapped_column(Text)
 
     created_at: Mapped[CreatedAt]
     started_at: Mapped[datetime | None]
@@ -79,7 +104,7 @@ class JobEvent(Base):
     """One change of a job's state. Written by a trigger, in the transaction of the change; never changed afterwards."""
 
     __tablename__ = "job_events"
-    __table_args__ = (Index("ix_job_events_job", "job_id", "id"),)
+    __table_args__ = (Index("ix_job_events_job", "job_id", "id"), Index("ix_job_events_reason", "reason", "at"))
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
@@ -90,3 +115,5 @@ class JobEvent(Base):
     attempt: Mapped[int] = mapped_column(SmallInteger)
     worker_id: Mapped[uuid.UUID | None]
     error: Mapped[Json | None]
+    actor: Mapped[str | None] = mapped_column(Text)  # who cancelled
+    note: Mapped[str | None] = mapped_column(Text)  # and why

@@ -46,13 +46,40 @@ class Reason(StrEnum):
     """Why a job changed its state; kept with the change in `job_events`."""
 
     ACCEPTED = "accepted"
+    """The job was committed."""
+
     CLAIMED = "claimed"
+    """A worker took it."""
+
     FINISHED = "finished"
+    """Its results were committed."""
+
     PERMANENT_ERROR = "permanent-error"
+    """Trying again cannot help."""
+
     TRANSIENT_ERROR = "transient-error"
+    """An error that may pass; it counts against `max_attempts`."""
+
+    INTERRUPTED = "interrupted"
+    """The database or the disk was in the way, not the job; it counts against nothing."""
+
     ERRORS_USED_UP = "errors-used-up"
+    """The last attempt ended in an error."""
+
     TIMED_OUT = "timed-out"
+    """It ran past its limit."""
+
     WORKER_LOST = "worker-lost"
+    """Its process died; its parent saw that."""
+
     LEASE_EXPIRED = "lease-expired"
+    """Nothing was heard of its worker for as long as a lease lasts."""
+
     CRASHES_USED_UP = "crashes-used-up"
+    """It took too many processes with it."""
+
+    CANCEL_REQUESTED = "cancel-requested"
+    """Somebody asked for its end while it ran; its state is still the same."""
+
     CANCELLED = "cancelled"
+    """Somebody asked for its end, and it has ended."""

@@ -10,10 +10,14 @@ from models.base import Base, CreatedAt, new_id
 
 class Organisation(Base):
     __tablename__ = "organisations"
-    __table_args__ = (CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_is_iso_4217"),)
+    __table_args__ = (
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_is_iso_4217"),
+        CheckConstraint("max_in_flight > 0", name="max_in_flight_is_positive"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(Text, unique=True)
     timezone: Mapped[str] = mapped_column(Text, default="UTC", server_default="UTC")
     currency: Mapped[str] = mapped_column(Text, default="GBP", server_default="GBP")
+    max_in_flight: Mapped[int | None]  # of each queue; None: what the settings say
     created_at: Mapped[CreatedAt]

@@ -66,9 +66,33 @@ class Settings(BaseSettings):
         default=30, description="How long a running job is left alone after the last sign of life"
     )
     rescue_seconds: PositiveInt = Field(default=5, description="How often beat asks for the rescue sweep")
-    job_soft_limit_seconds: PositiveInt = Field(default=1740, description="A job is asked to stop after this long")
-    job_hard_limit_seconds: PositiveInt = Field(default=1800, description="A job's process is killed after this long")
+    stall_seconds: Annotated[int, Field(ge=5)] = Field(
+        default=60, description="A worker that takes no work for this long, although there is some, is restarted"
+    )
+    cancel_grace_seconds: NonNegativeInt = Field(
+        default=5, description="How long a cancelled job may take to stop before its process is killed"
+    )
+    report_limit_seconds: PositiveInt = Field(default=1740, description="A report is asked to stop after this long")
+    import_limit_seconds: PositiveInt = Field(default=3540, description="An import is asked to stop after this long")
+    limit_grace_seconds: PositiveInt = Field(
+        default=60, description="How long a job that was asked to stop may take before its process is killed"
+    )
+    max_in_flight: PositiveInt = Field(
+        default=16, description="Jobs of one organisation that each queue holds and runs at once; the rest wait their turn"
+    )
+    heavy_rows: PositiveInt = Field(
+        default=5_000_000, description="A report that reads more rows goes to the queue `heavy`"
+    )
+    heavy_bytes: PositiveInt = Field(default=256 * 1024**2, description="So does an import of a larger file")
+    failpoints_dir: Path | None = Field(
+        default=None, description="For tests only: folder whose files make processes fail at named points of the code"
+    )
+    allow_unsafe: bool = Field(
+        default=False, description="Start although `reckoner doctor` calls a setting unsafe. The promise does not hold then"
+    )
     result_retention_days: PositiveInt = Field(default=30, description="How long results are kept after a job finished")
+
+    job_retention_days: PositiveInt = Field(default=90, description="How long finished jobs are remembered")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log line that is written"
@@ -133,6 +157,15 @@ class Settings(BaseSettings):
     @property
     def result_retention(self) -> timedelta:
         return timedelta(days=self.result_retention_days)
+
+    @property
+    def job_retention(self) -> timedelta:
+        return timedelta(days=self.job_retention_days)
+
+    @property
+    def longest_limit_seconds(self) -> int:
+        """After this long no job's process is left alive."""
+        return max(self.report_limit_seconds, self.import_limit_seconds) + self.limit_grace_seconds
 
     @property
     def scratch_folder(self) -> Path:

@@ -4,18 +4,24 @@ from models.api_key import ApiKey
 from models.base import Base
 from models.dataset import DatasetVersion
 from models.heartbeat import Heartbeat
+from models.idempotency import IdempotencyKey
 from models.job import Job, JobEvent
 from models.organisation import Organisation
 from models.result import ResultChunk, StoredResult
+from models.tally import Tally
+from models.upkeep import UpkeepRun
 
 __all__ = [
     "ApiKey",
     "Base",
     "DatasetVersion",
     "Heartbeat",
+    "IdempotencyKey",
     "Job",
     "JobEvent",
     "Organisation",
     "ResultChunk",
     "StoredResult",
+    "Tally",
+    "UpkeepRun",
 ]

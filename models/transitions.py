@@ -19,6 +19,7 @@ from models.job import Job
 from models.job_states import JobKind, JobStatus, Reason
 
 MAX_CRASHES = 3
+DEFAULT_PRIORITY = 5
 BACK_OFF_SECONDS = (5.0, 30.0, 120.0)
 CRASH_BACK_OFF_SECONDS = (0.0, 5.0, 30.0)
 
@@ -31,6 +32,8 @@ class NewJob:
     kind: JobKind
     type: str
     params: Json
+    queue: str
+    priority: int = DEFAULT_PRIORITY
     id: uuid.UUID | None = None
     dataset_versions: Json | None = None
     upload: Json | None = None
@@ -46,6 +49,8 @@ def accept(session: Session, new: NewJob) -> Job:
         kind=new.kind.value,
         type=new.type,
         params=new.params,
+        queue=new.queue,
+        priority=new.priority,
         dataset_versions=new.dataset_versions,
         upload=new.upload,
         label=new.label,
@@ -165,7 +170,7 @@ def retry_or_fail(session: Session, job: Job, *, error: Json) -> JobStatus | Non
     return JobStatus.QUEUED if _changed(session, statement) else None
 
 
-def cancel_queued(session: Session, job_id: uuid.UUID) -> bool:
+def cancel_queued(session: Session, job_id: uuid.UUID, *, by: str, why: str | None = None) -> bool:
     """`queued -> cancelled`; False: the job is not queued (any more)."""
     return _changed(
         session,
@@ -175,18 +180,24 @@ def cancel_queued(session: Session, job_id: uuid.UUID) -> bool:
             status=JobStatus.CANCELLED,
             reason=Reason.CANCELLED,
             cancel_requested_at=func.now(),
+            cancelled_by=by,
+            cancel_reason=why,
             finished_at=func.now(),
         ),
     )
 
 
-def request_cancel(session: Session, job_id: uuid.UUID) -> bool:
+def request_cancel(session: Session, job_id: uuid.UUID, *, by: str, why: str | None = None) -> bool:
     """Ask the worker of a running job to stop it; False: the job is not running. Asking twice changes nothing."""
     return _changed(
         session,
         update(Job)
         .where(Job.id == job_id, Job.status == JobStatus.RUNNING)
-        .values(cancel_requested_at=func.coalesce(Job.cancel_requested_at, func.now())),
+        .values(
+            cancel_requested_at=func.coalesce(Job.cancel_requested_at, func.now()),
+            cancelled_by=func.coalesce(Job.cancelled_by, by),
+            cancel_reason=func.coalesce(Job.cancel_reason, why),
+        ),
     )
 
 

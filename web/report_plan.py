@@ -28,6 +28,11 @@ class Plan:
     def pins(self) -> Json:
         return {name: version.version for name, version in self.versions.items()}
 
+    @property
+    def rows(self) -> int:
+        """How many rows it will read."""
+        return sum(version.row_count for version in self.versions.values())
+
     def dry_run(self) -> schemas.DryRun:
         return schemas.DryRun(
             type=self.type.name,
@@ -37,7 +42,7 @@ class Plan:
                 name: schemas.DryRunDataset(version=version.version, rows=version.row_count)
                 for name, version in self.versions.items()
             },
-            rows=sum(version.row_count for version in self.versions.values()),
+            rows=self.rows,
             reused=False,
         )
 

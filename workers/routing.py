@@ -1,33 +1,52 @@
-"""Which Celery task runs which kind of job, by name, so that a message can be sent without importing the task."""
+"""Which Celery task runs which kind of job, and which queue it waits in: by name, so that nothing need be imported to send it."""
 
 import uuid
 
 from celery import current_app
 
-from models.job import Job
+from models import settings
 from models.job_states import JobKind
-from workers.publisher import Message
 
-TASK_OF_KIND: dict[JobKind, str] = {
-    JobKind.REPORT: "reports.run",
-    JobKind.IMPORT: "imports.run",
-}
+HEAVY = "heavy"
+# kombu's Redis transport numbers priorities from 0, the first, to 9; these are two lists of one queue.
+EXPRESS_PRIORITY = 0
+ORDINARY_PRIORITY = 9
 
 
-def send(task_name: str, job_id: uuid.UUID) -> None:
+def task_of(kind: str) -> str:
+    """Return the name of the task that runs a kind of job."""
+    return f"{kind}s.run"
+
+
+def queue_of_report(rows: int) -> str:
+    """Return the queue of a report that reads so many rows."""
+    return HEAVY if rows > settings.load().heavy_rows else "reports"
+
+
+def queue_of_import(size: int) -> str:
+    """Return the queue of an import of a file of so many bytes."""
+    return HEAVY if size > settings.load().heavy_bytes else "imports"
+
+
+def hard_limit_seconds(kind: str) -> int:
+    """Return after how long a job of this kind has its process killed."""
+    configured = settings.load()
+    soft = configured.import_limit_seconds if kind == JobKind.IMPORT else configured.report_limit_seconds
+    return soft + configured.limit_grace_seconds
+
+
+def send(job_id: uuid.UUID, *, kind: str, queue: str, express: bool) -> None:
     """Put one message in the broker: the job's id and nothing else, and the same id for the Celery task.
 
     Raises:
         kombu.exceptions.OperationalError: the broker did not take it, as far as can be known.
     """
-    current_app.send_task(task_name, args=[str(job_id)], task_id=str(job_id), retry=False, ignore_result=True)
-
-
-def message(job: Job) -> Message:
-    name = TASK_OF_KIND[JobKind(job.kind)]
-    return Message(job_id=job.id, send=lambda job_id: send(name, job_id))
-
-
-def queue_of(kind: JobKind) -> str:
-    """Return the queue that serves a kind of job: the part of its task's name before the dot, as `task_routes` has it."""
-    return TASK_OF_KIND[kind].partition(".")[0]
+    current_app.send_task(
+        task_of(kind),
+        args=[str(job_id)],
+        task_id=str(job_id),
+        queue=queue,
+        priority=EXPRESS_PRIORITY if express else ORDINARY_PRIORITY,
+        retry=False,
+        ignore_result=True,
+    )

@@ -11,17 +11,16 @@ from workers import logs
 
 # Loaded where the queue is served: after the fork every child shares these pages, and its first job does not wait for imports.
 # The first array PyArrow makes looks for pandas, so that is among them.
-HEAVY_MODULES = {
-    "reports": (
-        "models.lake",
-        "analytics.engine",
-        "analytics.reports.registry",
-        "analytics.render.manifest",
-        "analytics.render.chunks",
-        "pandas",
-    ),
-    "imports": ("models.lake", "analytics.datasets.importing", "analytics.render.rejects", "pandas"),
-}
+_OF_REPORTS = (
+    "models.lake",
+    "analytics.engine",
+    "analytics.reports.registry",
+    "analytics.render.manifest",
+    "analytics.render.chunks",
+    "pandas",
+)
+_OF_IMPORTS = ("models.lake", "analytics.datasets.importing", "analytics.render.rejects", "pandas")
+HEAVY_MODULES = {"reports": _OF_REPORTS, "imports": _OF_IMPORTS, "heavy": _OF_REPORTS + _OF_IMPORTS}
 
 
 def connect() -> None:
@@ -39,7 +38,7 @@ def _load_heavy_modules(sender: Any, **_: Any) -> None:
     for queue in queues:
         for module in HEAVY_MODULES.get(queue, ()):
             importlib.import_module(module)
-    if "reports" in queues:
+    if {"reports", "heavy"} & set(queues):
         signals.worker_process_init.connect(_warm_engine, weak=False)
 
 

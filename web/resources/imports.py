@@ -23,6 +23,7 @@ from web import (
     uploads,
     waiting,
 )
+from workers import routing
 
 blueprint = flask.Blueprint("imports", __name__, url_prefix="/v1/imports")
 
@@ -37,7 +38,7 @@ def submit() -> flask.Response:
     job_id = base.new_id()
     upload = uploads.receive(job_id)
     job = _accept(job_id, options, upload)
-    publishing.publish(JobKind.IMPORT, job.id)
+    publishing.publish(job)
     job, headers = waiting.until_finished(job, waiting.wanted(options.wait))
     return job_object.accepted(job, headers=headers)
 
@@ -78,6 +79,7 @@ def _accept(job_id: uuid.UUID, options: import_query.ImportQuery, upload: upload
         kind=JobKind.IMPORT,
         type=options.dataset,
         params=filled_in.model_dump(mode="json", exclude={"wait"}),
+        queue=routing.queue_of_import(upload.bytes),
         upload=upload.as_json(),
         request_id=request_context.request_id(),
         traceparent=request_context.traceparent(),

@@ -21,6 +21,7 @@ from web import (
     schemas,
     waiting,
 )
+from workers import routing
 
 blueprint = flask.Blueprint("reports", __name__, url_prefix="/v1/reports")
 
@@ -37,7 +38,7 @@ def submit() -> flask.Response:
         if options.dry_run:
             return job_object.as_json(plan.dry_run())
         job = transitions.accept(db, _new_job(plan, request.label))
-    publishing.publish(JobKind.REPORT, job.id)
+    publishing.publish(job)
     job, headers = waiting.until_finished(job, waiting.wanted(options.wait))
     return job_object.accepted(job, headers=headers)
 
@@ -92,6 +93,7 @@ def _new_job(plan: report_plan.Plan, label: str | None) -> transitions.NewJob:
         kind=JobKind.REPORT,
         type=plan.type.name,
         params=plan.params,
+        queue=routing.queue_of_report(plan.rows),
         dataset_versions=plan.pins,
         label=label,
         request_id=request_context.request_id(),

@@ -1,0 +1,74 @@
+"""Named points of the code where tests make a process die, hang or fail. Without `FAILPOINTS_DIR` they cost one comparison.
+
+A test arms a point by writing a file of the point's name into that folder; the first process that reaches the point takes
+the file away, so that each arming acts exactly once, and leaves `NAME.hit.PID` behind as proof. What the file says is done:
+`kill`, `stop` (freeze until continued), `exit`, `pause SECONDS`, or `disconnect` (as if the database had gone away).
+"""
+
+import os
+import signal
+import time
+from enum import StrEnum
+from pathlib import Path
+
+import sqlalchemy.exc
+
+from models import settings
+
+
+class Point(StrEnum):
+    """Where a process can be made to fail."""
+
+    ACCEPT_BEFORE_COMMIT = "accept-before-commit"
+    ACCEPT_AFTER_COMMIT = "accept-after-commit"
+    PUBLISH_BEFORE_MARK = "publish-before-mark"
+    PUBLISH_BEFORE_SEND = "publish-before-send"
+    PUBLISH_AFTER_SEND = "publish-after-send"
+    RESPOND = "respond"
+    CLAIM_BEFORE_COMMIT = "claim-before-commit"
+    CLAIM_AFTER_COMMIT = "claim-after-commit"
+    LAKE_BEFORE_COMMIT = "lake-before-commit"
+    LAKE_AFTER_COMMIT = "lake-after-commit"
+    FINISH_BEFORE_COMMIT = "finish-before-commit"
+    FINISH_AFTER_COMMIT = "finish-after-commit"
+    SETTLE_BEFORE_COMMIT = "settle-before-commit"
+    BURY_BEFORE_COMMIT = "bury-before-commit"
+    BURY_AFTER_COMMIT = "bury-after-commit"
+
+
+class UnknownActionError(ValueError):
+    """A test armed a point with a word that means nothing."""
+
+
+def hit(point: Point) -> None:
+    """Fail here if a test has armed this point.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: the test asked for a lost connection.
+        UnknownActionError: the test asked for something else.
+    """
+    folder = settings.load().failpoints_dir
+    if folder is None:
+        return
+    taken = folder / f"{point.value}.hit.{os.getpid()}"
+    try:
+        (folder / point.value).rename(taken)
+    except FileNotFoundError:
+        return
+    _act(taken)
+
+
+def _act(taken: Path) -> None:
+    word, _, argument = taken.read_text(encoding="ascii").strip().partition(" ")
+    if word == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif word == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif word == "exit":
+        raise SystemExit(int(argument or "1"))
+    elif word == "pause":
+        time.sleep(float(argument))
+    elif word == "disconnect":
+        raise sqlalchemy.exc.OperationalError("failpoint", {}, ConnectionError("a failpoint"), connection_invalidated=True)
+    else:
+        raise UnknownActionError(word)
