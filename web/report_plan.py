@@ -14,6 +14,7 @@ from models.base import Json
 from models.dataset import DatasetVersion
 from web import problem_types, problems, schemas
 from web.auth import Caller
+from workers import pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,6 @@ def make(db: Session, request: schemas.ReportRequest, caller: Caller) -> Plan:
     return Plan(type=kind, params=params, versions=_versions(db, kind, request, caller.organisation_id))
 
 
-def datasets_read(kind: ReportType) -> list[str]:
-    """Return every dataset a type may read, each once, in the order it declares them."""
-    return list(dict.fromkeys([*(name for need in kind.datasets for name in need), *kind.optional_datasets]))
-
-
 def _type(name: str) -> ReportType:
     kind = registry.REPORT_TYPES.get(name)
     if kind is not None:
@@ -90,14 +86,13 @@ def _params(kind: ReportType, request: schemas.ReportRequest, caller: Caller) ->
 def _versions(
     db: Session, kind: ReportType, request: schemas.ReportRequest, organisation_id: uuid.UUID
 ) -> dict[str, DatasetVersion]:
-    readable = datasets_read(kind)
-    newest = dataset.current(db, organisation_id)
-    versions = {name: newest[name] for name in readable if name in newest}
+    readable = pins.datasets_read(kind)
+    versions = pins.newest(db, organisation_id, kind)
     for name, number in (request.dataset_versions or {}).items():
         if name not in readable:
             raise _not_read(name, kind, readable)
         versions[name] = _version(db, organisation_id, name=name, number=number)
-    missing = [need for need in kind.datasets if not versions.keys() & set(need)]
+    missing = pins.missing(kind, versions)
     if missing:
         raise _missing(kind, missing)
     return versions

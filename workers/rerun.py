@@ -1,0 +1,172 @@
+"""Running a job again: a new job with the same question or the same file. Called by the web and by the command line.
+
+The old job stays what it is; final states never change.
+"""
+
+import os
+import shutil
+import uuid
+from enum import StrEnum
+from pathlib import Path
+
+import pydantic
+from sqlalchemy.orm import Session
+
+from analytics.catalogue import registry
+from analytics.catalogue.report_type import ReportType
+from models import base, settings, transitions
+from models.base import Json
+from models.dataset import DatasetVersion
+from models.job import Job
+from models.job_states import JobKind, JobStatus
+from models.transitions import NewJob
+from workers import pins, routing
+
+
+class Why(StrEnum):
+    """Why a job cannot be run again."""
+
+    NOT_FINISHED = "not-finished"
+    """It may still succeed by itself."""
+
+    UPLOAD_GONE = "upload-gone"
+    """The file of the import is not kept any more."""
+
+    NOT_VALID = "not-valid"
+    """This version of the service does not know its type, or would not take its parameters."""
+
+    DATASET_MISSING = "dataset-missing"
+    """There is no data for it."""
+
+
+class RefusedError(Exception):
+    """A job cannot be run again; the message says why to a person."""
+
+    def __init__(self, why: Why, detail: str) -> None:
+        super().__init__(detail)
+        self.why = why
+        self.detail = detail
+
+
+def rerun(
+    session: Session,
+    job: Job,
+    *,
+    pinned: bool = False,
+    request_id: str | None = None,
+    traceparent: str | None = None,
+) -> Job:
+    """Insert a job that does again what a finished one did; it is accepted when the caller's transaction commits.
+
+    The caller then puts the new job's lane to the publisher. Where the transaction does not commit, the second name of an
+    import's file is left over, and upkeep removes it.
+
+    Args:
+        session: an open transaction.
+        job: the finished job.
+        pinned: read the very versions of the datasets that it read, instead of the newest.
+        request_id: what to find the new job by in the log.
+        traceparent: the trace the new job belongs to.
+
+    Raises:
+        RefusedError: it is not finished, its file is gone, or it could not be computed today.
+    """
+    if not JobStatus(job.status).is_final:
+        raise RefusedError(Why.NOT_FINISHED, f"The job is {job.status}; only a finished job can be run again.")
+    new_id = base.new_id()
+    if job.kind == JobKind.IMPORT:
+        queue, versions = _prepare_import(job, new_id), None
+    else:
+        queue, versions = _prepare_report(session, job, pinned=pinned)
+    return transitions.accept(
+        session,
+        NewJob(
+            id=new_id,
+            organisation_id=job.organisation_id,
+            kind=JobKind(job.kind),
+            type=job.type,
+            params=job.params,
+            queue=queue,
+            priority=job.priority,
+            dataset_versions=versions,
+            upload=job.upload,
+            label=job.label,
+            request_id=request_id,
+            traceparent=traceparent,
+        ),
+    )
+
+
+def _prepare_report(session: Session, job: Job, *, pinned: bool) -> tuple[str, Json]:
+    kind = _type(job)
+    newest = pins.newest(session, job.organisation_id, kind)
+    versions = job.dataset_versions if pinned and job.dataset_versions else _numbers(newest, kind)
+    queue = job.queue if pinned else routing.queue_of_report(sum(version.row_count for version in newest.values()))
+    return queue, versions
+
+
+def _type(job: Job) -> ReportType:
+    kind = registry.REPORT_TYPES.get(job.type)
+    if kind is None:
+        raise RefusedError(Why.NOT_VALID, f"There is no report type {job.type!r} any more.")
+    try:
+        kind.params.model_validate(job.params)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RefusedError(
+            Why.NOT_VALID,
+            f"{job.type} does not take these parameters any more ({where}: {first['msg']}). Submit it anew.",
+        ) from error
+    return kind
+
+
+def _numbers(versions: dict[str, DatasetVersion], kind: ReportType) -> Json:
+    missing = pins.missing(kind, versions)
+    if missing:
+        needs = " and ".join(" or ".join(need) for need in missing)
+        raise RefusedError(Why.DATASET_MISSING, f"{kind.name} needs {needs}, which has not been imported.")
+    return {name: version.version for name, version in versions.items()}
+
+
+def _prepare_import(job: Job, new_id: uuid.UUID) -> str:
+    folder = settings.load().upload_folder
+    try:
+        _give_second_name(folder, job.id, new_id)
+    except FileNotFoundError as error:
+        detail = (
+            "The file of a succeeded import is not kept" if job.status == JobStatus.SUCCEEDED else "The file is gone"
+        )
+        raise RefusedError(Why.UPLOAD_GONE, f"{detail}; send it again with POST /v1/imports.") from error
+    return routing.queue_of_import(int((job.upload or {}).get("bytes", 0)))
+
+
+def _give_second_name(folder: Path, old: uuid.UUID, new: uuid.UUID) -> None:
+    """Let a file be known under another job's id too, durably. Each job removes its own name alone."""
+    source, target = folder / str(old), folder / str(new)
+    # Upkeep spares what is young: the file must be, before it has a name that no committed job explains.
+    os.utime(source)
+    try:
+        target.hardlink_to(source)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        _copy(source, target)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all, for file systems that know no second names."""
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with source.open("rb") as read, part.open("xb") as written:
+            shutil.copyfileobj(read, written, 1024 * 1024)
+            written.flush()
+            os.fsync(written.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
