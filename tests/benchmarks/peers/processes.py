@@ -54,6 +54,7 @@ def start(
     log: Path,
     environment: Mapping[str, str] | None = None,
     spec: ProcessSpec | None = None,
+    descriptors: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program that works in `folder`, finds the project's modules, and ends with us."""
     parent = os.getpid()
@@ -74,6 +75,7 @@ def start(
             stdout=output,
             stderr=output,
             start_new_session=True,
+            pass_fds=descriptors,
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
@@ -122,10 +124,15 @@ def end(
 
 @contextlib.contextmanager
 def running(
-    argv: Sequence[str], *, folder: Path, log: Path, environment: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    descriptors: tuple[int, ...] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program for the length of a `with` block."""
-    process = start(argv, folder=folder, log=log, environment=environment)
+    process = start(argv, folder=folder, log=log, environment=environment, descriptors=descriptors)
     try:
         yield process
     finally:
