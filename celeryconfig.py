@@ -8,6 +8,9 @@ from models import settings
 
 _settings = settings.load()
 
+# Two lists of each queue: one for each organisation's next job, which is taken first, and one for what follows it.
+PRIORITY_STEPS = [0, 9]
+
 # --- The broker holds hints only: PostgreSQL is the truth about every job. ---
 broker_url = _settings.broker_url
 broker_transport_options = {
@@ -21,8 +24,7 @@ broker_transport_options = {
     "socket_keepalive": True,
     "health_check_interval": 10,
     "retry_on_timeout": False,
-    # Two lists of each queue: one for each organisation's next job, which is taken first, and one for what follows it.
-    "priority_steps": [0, 9],
+    "priority_steps": PRIORITY_STEPS,
 }
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None

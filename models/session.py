@@ -42,6 +42,8 @@ def _engine_of_process(pid: int) -> Engine:
         pool_timeout=5,
         pool_recycle=1800,
         pool_pre_ping=True,
+        # The text of an error goes into logs, and parameters are customers' data.
+        hide_parameters=True,
         connect_args=_connect_arguments(f"process {pid}"),
     )
 
@@ -49,6 +51,13 @@ def _engine_of_process(pid: int) -> Engine:
 def engine() -> Engine:
     """Return this process's engine. A forked child gets its own: a connection used by two processes is corrupted."""
     return _engine_of_process(os.getpid())
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Open a session in which each statement stands alone: one trip to the database, and nothing to commit."""
+    with Session(engine().execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False) as session:
+        yield session
 
 
 @contextmanager

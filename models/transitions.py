@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Update, func, null, select, update
 from sqlalchemy.orm import Session
@@ -22,6 +23,9 @@ MAX_CRASHES = 3
 DEFAULT_PRIORITY = 5
 BACK_OFF_SECONDS = (5.0, 30.0, 120.0)
 CRASH_BACK_OFF_SECONDS = (0.0, 5.0, 30.0)
+INTERRUPTION_SECONDS = 1.0
+LONGEST_INTERRUPTION_SECONDS = 30.0
+_WITHOUT_MESSAGE: dict[str, Any] = {"published_at": None, "express": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +68,6 @@ def accept(session: Session, new: NewJob) -> Job:
     return job
 
 
-def mark_published(session: Session, job_ids: Sequence[uuid.UUID]) -> None:
-    """Note that these jobs have a message in the broker, as far as anybody can know."""
-    session.execute(
-        update(Job).where(Job.id.in_(job_ids), Job.status == JobStatus.QUEUED).values(published_at=func.now())
-    )
-
-
 def claim(session: Session, job_id: uuid.UUID, *, worker_id: uuid.UUID, pid: int, lease_seconds: int) -> Job | None:
     """Take a queued job that is due: `queued -> running`, the next attempt. None: it is not to be had."""
     return session.scalar(
@@ -86,6 +83,7 @@ def claim(session: Session, job_id: uuid.UUID, *, worker_id: uuid.UUID, pid: int
             claimed_at=func.now(),
             started_at=func.coalesce(Job.started_at, func.now()),
             progress=null(),
+            express=False,
         )
         .returning(Job)
     )
@@ -97,7 +95,7 @@ def hold(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
     return session.scalar(query) is not None
 
 
-def renew(session: Session, worker_id: uuid.UUID, lease_seconds: int) -> None:
+def renew(session: Session, worker_id: uuid.UUID, job_ids: Sequence[uuid.UUID], *, lease_seconds: int) -> None:
     """Extend the leases of a worker's jobs of which a third is over; the others would only cost a write.
 
     A job whose row is locked is being finished this moment by its own child; it is left out rather than waited for.
@@ -105,6 +103,7 @@ def renew(session: Session, worker_id: uuid.UUID, lease_seconds: int) -> None:
     mine = (
         select(Job.id)
         .where(
+            Job.id.in_(job_ids),
             Job.worker_id == worker_id,
             Job.status == JobStatus.RUNNING,
             Job.lease_until < _from_now(lease_seconds * 2 / 3),
@@ -115,7 +114,7 @@ def renew(session: Session, worker_id: uuid.UUID, lease_seconds: int) -> None:
 
 
 def running_of(session: Session, worker_id: uuid.UUID) -> list[Job]:
-    """Return the jobs a worker runs."""
+    """Return the jobs that are this worker's by the database's word."""
     return list(session.scalars(select(Job).where(Job.worker_id == worker_id, Job.status == JobStatus.RUNNING)))
 
 
@@ -165,7 +164,22 @@ def retry_or_fail(session: Session, job: Job, *, error: Json) -> JobStatus | Non
         error=error,
         errors=Job.errors + 1,
         run_at=_from_now(_jittered(BACK_OFF_SECONDS[min(job.errors, len(BACK_OFF_SECONDS) - 1)])),
-        published_at=null(),
+        **_WITHOUT_MESSAGE,
+    )
+    return JobStatus.QUEUED if _changed(session, statement) else None
+
+
+def release(session: Session, job: Job, *, error: Json) -> JobStatus | None:
+    """Back to the queue, because something was in the way that is not the job's: it counts against nothing.
+
+    The pause grows with the attempts, so that an outage is not met with a storm.
+
+    Returns:
+        The job's new state; None: the lease was lost.
+    """
+    pause = min(INTERRUPTION_SECONDS * 2 ** max(job.attempt - 1, 0), LONGEST_INTERRUPTION_SECONDS)
+    statement = _leave_running(job.id, job.attempt, status=JobStatus.QUEUED, reason=Reason.INTERRUPTED).values(
+        error=error, run_at=_from_now(_jittered(pause)), **_WITHOUT_MESSAGE
     )
     return JobStatus.QUEUED if _changed(session, statement) else None
 
@@ -227,7 +241,7 @@ def give_up_lost(session: Session, job: Job, *, reason: Reason) -> JobStatus | N
     statement = _leave_running(job.id, job.attempt, status=JobStatus.QUEUED, reason=reason).values(
         crashes=Job.crashes + 1,
         run_at=_from_now(_jittered(CRASH_BACK_OFF_SECONDS[job.crashes])),
-        published_at=null(),
+        **_WITHOUT_MESSAGE,
     )
     return JobStatus.QUEUED if _changed(session, statement) else None
 
@@ -254,49 +268,10 @@ def lock_expired(session: Session, limit: int) -> list[Job]:
     return list(session.scalars(query))
 
 
-def due_unpublished(session: Session, *, older_than_seconds: float, limit: int) -> list[Job]:
-    """Return queued jobs that are due and have had no message for a while: the publisher died, or Redis was away."""
-    waiting_since = func.greatest(Job.run_at, Job.created_at)
-    query = (
-        select(Job)
-        .where(
-            Job.status == JobStatus.QUEUED,
-            Job.published_at.is_(None),
-            waiting_since < func.now() - timedelta(seconds=older_than_seconds),
-        )
-        .order_by(Job.run_at, Job.id)
-        .limit(limit)
-    )
-    return list(session.scalars(query))
-
-
-def forget_published(session: Session, kind: JobKind, *, older_than_seconds: float) -> int:
-    """Take queued jobs published this long ago as unpublished: their messages are lost. Returns how many."""
-    return _forget(session, kind, Job.published_at < func.now() - timedelta(seconds=older_than_seconds))
-
-
-def forget_overtaken(session: Session, kind: JobKind, *, by_seconds: float) -> int:
-    """Take queued jobs as unpublished that were published well before one that runs already. Returns how many.
-
-    Queues are first in, first out: who is overtaken has no message any more, or one in the hands of a worker that is
-    busy with something long. Either way a second message helps.
-    """
-    newest_running = (
-        select(func.max(Job.published_at))
-        .where(Job.kind == kind.value, Job.status == JobStatus.RUNNING)
-        .scalar_subquery()
-    )
-    return _forget(session, kind, Job.published_at < newest_running - timedelta(seconds=by_seconds))
-
-
-def _forget(session: Session, kind: JobKind, lost: ColumnElement[bool]) -> int:
-    statement = (
-        update(Job)
-        .where(Job.kind == kind.value, Job.status == JobStatus.QUEUED, lost)
-        .values(published_at=null())
-        .returning(Job.id)
-    )
-    return len(session.scalars(statement).all())
+def states_of(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[JobStatus, int]]:
+    """Return the status and the attempt of jobs; of those that exist."""
+    rows = session.execute(select(Job.id, Job.status, Job.attempt).where(Job.id.in_(job_ids)))
+    return {job_id: (JobStatus(status), attempt) for job_id, status, attempt in rows}
 
 
 def _owned(job_id: uuid.UUID, attempt: int) -> tuple[ColumnElement[bool], ...]:

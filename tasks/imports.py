@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from analytics.datasets import options
-from models import dataset, result, settings
+from models import dataset, failpoints, result, settings
 from models.base import Json
+from models.failpoints import Point
 from workers.celery import app
 from workers.running_job import Finish, RunningJob
 from workers.runtime import JobTask
@@ -25,7 +26,12 @@ MOST_MERGES = 20
 log = structlog.get_logger(__name__)
 
 
-@app.task(name="imports.run", base=JobTask)
+@app.task(
+    name="imports.run",
+    base=JobTask,
+    soft_time_limit=settings.load().import_limit_seconds,
+    time_limit=settings.load().import_limit_seconds + settings.load().limit_grace_seconds,
+)
 def run(job: RunningJob) -> None:
     """Clean an uploaded file and commit it to the lake, once."""
     table = _open_table(job)
@@ -104,7 +110,10 @@ def _commit(
 ) -> None:
     """Commit to the lake, then the bookkeeping, while the job's row is locked: no cancellation or sweep comes between."""
     with job.finish() as final:
+        failpoints.hit(Point.LAKE_BEFORE_COMMIT)
         version, row_count = _write(job, table, base, change)
+        job.took_effect()
+        failpoints.hit(Point.LAKE_AFTER_COMMIT)
         dataset.record(
             final.session,
             dataset.DatasetVersion(

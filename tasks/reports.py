@@ -10,6 +10,7 @@ from analytics.catalogue import registry
 from models import result, settings
 from models.base import Json
 from workers.celery import app
+from workers.errors import UnknownWorkError
 from workers.running_job import RunningJob
 from workers.runtime import JobTask
 
@@ -18,9 +19,16 @@ if TYPE_CHECKING:
     from analytics.result import Result
 
 
-@app.task(name="reports.run", base=JobTask)
+@app.task(
+    name="reports.run",
+    base=JobTask,
+    soft_time_limit=settings.load().report_limit_seconds,
+    time_limit=settings.load().report_limit_seconds + settings.load().limit_grace_seconds,
+)
 def run(job: RunningJob) -> None:
     """Compute a report on the pinned versions of its datasets, and store it with the job's success."""
+    if job.type not in registry.REPORT_TYPES:
+        raise UnknownWorkError(job.type)
     job.check_cancelled()
     job.progress("open", 0, 3)
     snapshots = _open_snapshots(job)

@@ -10,11 +10,8 @@ log = structlog.get_logger(__name__)
 
 @app.task(name="upkeep.rescue")
 def sweep() -> None:
-    """Requeue what dead workers held, then publish what is due and has no message. Open-ended, idempotent, safe twice at once."""
-    swept = rescue.bury_expired()
-    swept.published = rescue.publish_waiting()
-    if swept.requeued or swept.failed or swept.published:
-        log.info("rescued", requeued=len(swept.requeued), failed=len(swept.failed), published=swept.published)
+    """Requeue what dead workers held, then publish what is due and has no message."""
+    rescue.sweep()
 
 
 @app.task(name="upkeep.retain")

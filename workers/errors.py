@@ -1,7 +1,10 @@
 """One table that says which errors may pass by themselves and what the asker is told of each."""
 
+import errno
+
 import celery.exceptions
 import kombu.exceptions
+import redis
 import sqlalchemy.exc
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -20,6 +23,10 @@ class CancelledError(Exception):
     """Somebody asked for this job to stop."""
 
 
+class UnknownWorkError(Exception):
+    """This worker's code is older than the job: another one will know what it is."""
+
+
 PERMANENT: tuple[type[BaseException], ...] = (analytics_errors.Refusal,)
 """Trying again cannot help: the data or the question has to change."""
 
@@ -31,10 +38,36 @@ DATABASE_AWAY: tuple[type[BaseException], ...] = (
 )
 """PostgreSQL restarted, or a lock, a timeout or the network was in the way."""
 
-BROKER_AWAY: tuple[type[BaseException], ...] = (kombu.exceptions.OperationalError, OSError)
+BROKER_AWAY: tuple[type[BaseException], ...] = (kombu.exceptions.OperationalError, redis.RedisError, OSError)
 """Redis does not answer, refuses, or is full."""
 
+# Classes of PostgreSQL's SQLSTATE, and single codes, that say that the server was in the way and not the statement:
+# connections, resources, somebody stopped it; locks, deadlocks, serialization.
+_INTERRUPTING_CLASSES = {"08", "53", "57"}
+_INTERRUPTING_CODES = {"55P03", "40001", "40P01", "25006"}
+# Of class 57: a statement that took too long would take too long again.
+_STATEMENT_CANCELED = "57014"
+_DISK_IN_THE_WAY = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}
+
 OUT_OF_TIME = (celery.exceptions.SoftTimeLimitExceeded,)
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Tell whether the database, the disk or an old worker was in the way, rather than the job: it is run again, uncounted."""
+    if isinstance(error, UnknownWorkError | sqlalchemy.exc.TimeoutError):
+        return True
+    if isinstance(error, sqlalchemy.exc.DBAPIError):
+        return error.connection_invalidated or _interrupts(getattr(error.orig, "sqlstate", None), error)
+    return isinstance(error, OSError) and error.errno in _DISK_IN_THE_WAY
+
+
+def _interrupts(sqlstate: str | None, error: sqlalchemy.exc.DBAPIError) -> bool:
+    if sqlstate is None:
+        # The driver itself lost the connection, or never had one.
+        return isinstance(error, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError)
+    if sqlstate == _STATEMENT_CANCELED:
+        return False
+    return sqlstate[:2] in _INTERRUPTING_CLASSES or sqlstate in _INTERRUPTING_CODES
 
 
 def problem(error: BaseException) -> Json:
@@ -42,8 +75,11 @@ def problem(error: BaseException) -> Json:
     if isinstance(error, analytics_errors.Refusal):
         return _describe(error.code, error.detail[:LONGEST_DETAIL]) | ({"data": error.data} if error.data else {})
     if isinstance(error, DATABASE_AWAY):
-        detail = "The database could not be reached or was too busy. The job is tried again by itself."
-        return _describe("database-unavailable", detail)
+        return job_problems.database_away()
+    if isinstance(error, UnknownWorkError):
+        return _describe(
+            "unknown-work", "No worker that knows this kind of work has taken it yet. It is kept until one does."
+        )
     return _describe("internal-error", f"{type(error).__name__}. The worker's log has the rest under this job's id.")
 
 

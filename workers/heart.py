@@ -1,27 +1,33 @@
-"""The worker's heart: a thread of the parent process that keeps the leases of all jobs its children run.
+"""The worker's heart: a thread of the parent process that keeps the leases of all jobs its children work at.
 
-The parent does it because a child may hold the GIL for minutes in C code. The same thread sees within a second that a
-child has died, or that somebody cancelled what a child is running.
+The parent does it because a child may hold the GIL for minutes in C code. The same thread sees within a second that a child
+has died, that a job was cancelled, that a lease went to another worker, and that this worker has stopped taking work.
 """
 
 import os
 import signal
 import threading
 import time
+import uuid
 from typing import Any
 
 import psutil
 import structlog
 from celery import bootsteps
-from sqlalchemy.orm import Session
+from celery.worker import state
 
-from models import heartbeat, session, settings, transitions
+from models import heartbeat, liveness, session, settings, tally, transitions
 from models.job import Job
 from models.job_states import JobStatus, Reason
-from workers import errors, identity, publisher, rescue, routing
+from workers import broker, errors, identity, interrupts, job_problems, publisher, rescue, workboard
+from workers.workboard import Work
 
 TICK_SECONDS = 1.0
 SIGN_OF_LIFE_SECONDS = 5.0
+# What is seen once may be a moment between two writes; what is seen this often is so.
+TIMES_SEEN = 2
+# After a warm shutdown that did not come about.
+LAST_WORDS_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +38,15 @@ class Heart(bootsteps.Step):
     label = "Heart"
 
     def __init__(self, worker: Any, **_: Any) -> None:
-        self._process = identity.as_process(heartbeat.ProcessKind.WORKER, worker.hostname)
+        self._worker = worker
+        self._board = workboard.board()
         self._last_sign = 0.0
+        self._work_taken = 0
         self._still = threading.Lock()
+        self._idle_claims: dict[uuid.UUID, int] = {}
+        self._strays: dict[Work, int] = {}
+        self._told_to_stop: dict[Work, float] = {}
+        self._ending_since: float | None = None
 
     def create(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
         # A child forked in the middle of a beat would inherit whatever lock the thread holds at that moment (an import's,
@@ -59,37 +71,125 @@ class Heart(bootsteps.Step):
             log.warning("heart could not reach the database", error=type(error).__name__)
 
     def _tick(self) -> None:
+        work = self._board.read()
         with session.transaction() as db:
-            self._give_sign_of_life(db)
-            transitions.renew(db, identity.worker_id(), settings.load().lease_seconds)
-            jobs = transitions.running_of(db, identity.worker_id())
-        for job in jobs:
-            if job.worker_pid is None or not _is_our_child(job.worker_pid):
-                bury_lost(job)
-            elif job.cancel_requested_at is not None:
-                end_cancelled(job, job.worker_pid)
-
-    def _give_sign_of_life(self, db: Session) -> None:
+            transitions.renew(db, identity.worker_id(), list(work), lease_seconds=settings.load().lease_seconds)
+            jobs = {job.id: job for job in transitions.running_of(db, identity.worker_id())}
+        for job in jobs.values():
+            self._look_after(job, work.get(job.id))
+        self._end_strays({at for at in work.values() if at.attempt and not _is_at(at, jobs.get(at.job_id))})
+        self._idle_claims = {job_id: seen for job_id, seen in self._idle_claims.items() if job_id in jobs}
+        self._told_to_stop = {at: when for at, when in self._told_to_stop.items() if at in work.values()}
         if time.monotonic() - self._last_sign >= SIGN_OF_LIFE_SECONDS:
-            heartbeat.beat(db, self._process)
-            self._last_sign = time.monotonic()
+            self._give_sign_of_life()
+
+    def _look_after(self, job: Job, at: Work | None) -> None:
+        """Bury a job whose child is gone, give back one whose child has left it, and end one that is cancelled."""
+        if job.worker_pid is None or not _is_our_child(job.worker_pid):
+            if job.worker_pid is not None:
+                self._board.forget(job.worker_pid)
+            bury_lost(job)
+        elif at is None:
+            # Its child could not write how it ended, or has not yet said what it is working at.
+            self._idle_claims[job.id] = self._idle_claims.get(job.id, 0) + 1
+            if self._idle_claims[job.id] > TIMES_SEEN:
+                give_back(job)
+        elif job.cancel_requested_at is not None and _is_at(at, job):
+            self._end_cancelled(job, at)
+
+    def _end_cancelled(self, job: Job, at: Work) -> None:
+        """Ask a child to stop, and after the grace kill it; unless it is finishing the job this moment."""
+        asked = self._told_to_stop.setdefault(at, time.monotonic())
+        patient = time.monotonic() - asked < settings.load().cancel_grace_seconds
+        with session.transaction() as db:
+            if transitions.hold_unless_finishing(db, job) is None:
+                return
+            log.info("ending a cancelled job", job_id=str(job.id), attempt=job.attempt, by_force=not patient)
+            _signal(at.pid, interrupts.CANCEL if patient else signal.SIGKILL)
+
+    def _end_strays(self, strays: set[Work]) -> None:
+        """Kill children that go on with what is no longer theirs: cancelled, given up, or claimed by another worker."""
+        self._strays = {at: self._strays.get(at, 0) + 1 for at in strays}
+        for at, seen in self._strays.items():
+            if seen > TIMES_SEEN:
+                log.warning("ending a child whose lease is lost", job_id=str(at.job_id), attempt=at.attempt, pid=at.pid)
+                _signal(at.pid, signal.SIGKILL)
+                self._board.forget(at.pid)
+                with session.transaction() as db:
+                    tally.add(db, tally.Count.LEASES_LOST, "heart")
+
+    def _give_sign_of_life(self) -> None:
+        taken = state.all_total_count[0]
+        with session.transaction() as db:
+            heartbeat.beat(db, self._process(), took_work=taken != self._work_taken)
+        self._work_taken = taken
+        self._last_sign = time.monotonic()
+        self._end_if_stalled()
+
+    def _process(self) -> heartbeat.Process:
+        return identity.as_process(
+            heartbeat.ProcessKind.WORKER,
+            self._worker.hostname,
+            queues=tuple(sorted(self._worker.app.amqp.queues.consume_from)),
+            slots=self._worker.concurrency or 1,
+        )
+
+    def _end_if_stalled(self) -> None:
+        """End this worker if there is work it does not take: whatever holds it up, its successor starts without it.
+
+        A warm shutdown first, so that the other children come to the end of their jobs; a worker that does not even hear that
+        is killed once none of them is at work any more.
+        """
+        if self._ending_since is None:
+            found = _own_stall()
+            # While the broker is away there is nothing to take.
+            if found is None or not broker.ping():
+                return
+            log.critical("ending this worker", why=found.sentence)
+            with session.transaction() as db:
+                tally.add(db, tally.Count.STALLED_WORKERS, "heart")
+            self._ending_since = time.monotonic()
+            _signal(os.getpid(), signal.SIGTERM)
+        elif time.monotonic() - self._ending_since > LAST_WORDS_SECONDS and not self._board.read():
+            _signal(os.getpid(), signal.SIGKILL)
+
+
+def _own_stall() -> liveness.Stalled | None:
+    with session.reading() as db:
+        stalled = liveness.stalled_workers(
+            db, stall_seconds=settings.load().stall_seconds, silent_seconds=liveness.silence_seconds()
+        )
+    return next((worker for worker in stalled if worker.id == identity.worker_id()), None)
 
 
 def bury_lost(seen: Job) -> None:
     """Bury a job whose child died, and publish it again at once where it is to be run again."""
     with session.transaction() as db:
         job = transitions.hold_unless_finishing(db, seen)
-        status = rescue.bury(db, job, reason=Reason.WORKER_LOST) if job is not None else None
-    if job is not None and status is JobStatus.QUEUED:
-        publisher.publish_all([routing.message(job)])
+        if job is not None:
+            rescue.bury(db, job, reason=Reason.WORKER_LOST)
+    if job is not None:
+        publisher.publish([publisher.Lane(job.organisation_id, job.queue)])
 
 
-def end_cancelled(seen: Job, pid: int) -> None:
-    """End the child of a cancelled job. The next beat finds it dead and buries the job."""
+def give_back(seen: Job) -> None:
+    """Queue a job again whose child lives but has left it: the database was away when it wanted to say how it ended."""
     with session.transaction() as db:
-        if transitions.hold_unless_finishing(db, seen) is not None:
-            log.info("ending a cancelled job", job_id=str(seen.id), attempt=seen.attempt)
-            os.kill(pid, signal.SIGKILL)
+        job = transitions.hold_unless_finishing(db, seen)
+        status = transitions.release(db, job, error=job_problems.database_away()) if job is not None else None
+    if status is JobStatus.QUEUED:
+        log.warning("gave back a job that nobody works at", job_id=str(seen.id), attempt=seen.attempt)
+
+
+def _is_at(at: Work, job: Job | None) -> bool:
+    return job is not None and job.attempt == at.attempt and job.worker_pid == at.pid
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        log.debug("the process has ended meanwhile", pid=pid)
 
 
 def _is_our_child(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import socket
 import uuid
 
 from models import heartbeat
@@ -13,5 +14,10 @@ def worker_id() -> uuid.UUID:
     return uuid.uuid4()
 
 
-def as_process(kind: heartbeat.ProcessKind, name: str) -> heartbeat.Process:
-    return heartbeat.Process(id=worker_id(), kind=kind, name=name, pid=os.getpid())
+def as_process(
+    kind: heartbeat.ProcessKind, name: str, *, queues: tuple[str, ...] = (), slots: int = 0
+) -> heartbeat.Process:
+    """Describe this process for its signs of life."""
+    return heartbeat.Process(
+        id=worker_id(), kind=kind, name=name, pid=os.getpid(), host=socket.gethostname(), queues=queues, slots=slots
+    )

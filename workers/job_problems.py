@@ -92,6 +92,11 @@ _ALL = (
         "database-unavailable", "The database did not answer", "Nothing; it is tried again by itself, some times."
     ),
     JobProblem(
+        "unknown-work",
+        "The workers are older than the job",
+        "Nothing; it runs as soon as a worker of the newer version takes it.",
+    ),
+    JobProblem(
         "internal-error",
         "Something went wrong in the worker",
         "Report it with the job's id; the worker's log has the rest.",
@@ -99,3 +104,10 @@ _ALL = (
 )
 
 BY_SLUG = {problem.slug: problem for problem in _ALL}
+
+
+def database_away() -> dict[str, str]:
+    """Describe to a job's owner that the database was in its way."""
+    problem = BY_SLUG["database-unavailable"]
+    detail = "The database could not be reached or was too busy. The job is tried again by itself."
+    return {"type": problem.slug, "title": problem.title, "detail": detail}

@@ -1,87 +1,120 @@
-"""Publishing outside the request: a bounded queue and one thread. The rescue sweep stands behind it, so it may drop."""
+"""Publishing: lets a lane's next jobs in and sends their messages, outside the request that brought them.
+
+Nothing here may be relied upon: a process may die between any two lines. The rescue sweep stands behind it.
+"""
 
 import functools
 import os
 import queue
 import threading
-import uuid
-from collections.abc import Callable
-from typing import NamedTuple
+import time
+from collections.abc import Iterable, Sequence
 
 import structlog
 
-from models import session, transitions
-from workers import errors
+from models import admission, failpoints, session, settings, tally
+from models.admission import Admitted, Lane
+from models.failpoints import Point
+from workers import errors, routing
 
 CAPACITY = 10_000
-LARGEST_BATCH = 200
+# A broker that was away a moment ago is left alone; a request or a finished job should not wait to be told so again.
+SULK_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
-
-class Message(NamedTuple):
-    """A job to publish, and the function that does it."""
-
-    job_id: uuid.UUID
-    send: Callable[[uuid.UUID], None]
+__all__ = ["Lane", "Publisher", "publish", "publisher", "refill", "send_all"]
 
 
 class Publisher:
-    """Sends messages from a thread of its own, so that a slow or absent Redis never slows down a request.
-
-    What cannot be sent is dropped and logged: the job's row says that it has no message, and the sweep will see that.
-    """
+    """Publishes from a thread of its own, so that a slow or absent Redis never slows down a request."""
 
     def __init__(self) -> None:
-        self._messages: queue.Queue[Message] = queue.Queue(CAPACITY)
+        self._lanes: queue.Queue[Lane] = queue.Queue(CAPACITY)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
-    def put(self, message: Message) -> None:
-        """Hand over a message; returns at once."""
+    def put(self, lane: Lane) -> None:
+        """Say that a lane has a new job; returns at once."""
         try:
-            self._messages.put_nowait(message)
+            self._lanes.put_nowait(lane)
         except queue.Full:
-            log.warning("publisher is full; the rescue sweep will publish", job_id=str(message.job_id))
+            log.warning("publisher is full; the rescue sweep will publish")
 
     def _run(self) -> None:
         while True:
-            publish_all(self._next_batch())
+            publish(self._next_lanes())
 
-    def _next_batch(self) -> list[Message]:
-        batch = [self._messages.get()]
-        while len(batch) < LARGEST_BATCH:
+    def _next_lanes(self) -> Iterable[Lane]:
+        """Wait for a lane, and take with it every other that has been put meanwhile, each once."""
+        lanes = {self._lanes.get(): None}
+        while True:
             try:
-                batch.append(self._messages.get_nowait())
+                lanes[self._lanes.get_nowait()] = None
             except queue.Empty:
-                break
-        return batch
+                return lanes
 
 
-def publish_all(messages: list[Message]) -> int:
-    """Send messages and note in the database which went out; returns how many did."""
-    sent: list[uuid.UUID] = []
-    for message in messages:
-        try:
-            message.send(message.job_id)
-        except errors.BROKER_AWAY as error:
-            log.warning(
-                "broker away; the rescue sweep will publish", jobs=len(messages) - len(sent), error=type(error).__name__
-            )
+class _Broker:
+    """What this process last saw of the broker."""
+
+    away_until = 0.0
+
+
+def publish(lanes: Iterable[Lane]) -> int:
+    """Let in what each lane has room for, and send it; returns how many messages went out."""
+    sent = 0
+    for lane in lanes:
+        if time.monotonic() < _Broker.away_until:
             break
-        sent.append(message.job_id)
-    if sent:
-        _note_published(sent)
-    return len(sent)
+        try:
+            with session.transaction() as db:
+                # Losing this mark in a crash of the database costs a second message, and the claim refuses that.
+                tally.relax(db)
+                admitted = admission.admit(db, lane, max_in_flight=settings.load().max_in_flight)
+                failpoints.hit(Point.PUBLISH_BEFORE_MARK)
+        except errors.DATABASE_AWAY as error:
+            log.warning("could not let jobs in; the rescue sweep will", error=type(error).__name__)
+            break
+        sent += send_all(admitted)
+    return sent
 
 
-def _note_published(job_ids: list[uuid.UUID]) -> None:
+def refill(lane: Lane) -> None:
+    """Let in the next jobs of a lane in which one has just finished. Costs one look where none waits."""
+    try:
+        with session.reading() as db:
+            waiting = admission.has_waiting(db, lane)
+    except errors.DATABASE_AWAY as error:
+        log.warning("could not look for waiting jobs; the rescue sweep will", error=type(error).__name__)
+        return
+    if waiting:
+        publish([lane])
+
+
+def send_all(admitted: Sequence[Admitted]) -> int:
+    """Send the messages of jobs that are marked as published; returns how many went out. The others are unmarked."""
+    for number, job in enumerate(admitted):
+        failpoints.hit(Point.PUBLISH_BEFORE_SEND)
+        try:
+            routing.send(job.id, kind=job.kind, queue=job.queue, express=job.express)
+        except errors.BROKER_AWAY as error:
+            _Broker.away_until = time.monotonic() + SULK_SECONDS
+            unsent = admitted[number:]
+            log.warning("broker away; the rescue sweep will publish", jobs=len(unsent), error=type(error).__name__)
+            _withdraw(unsent)
+            return number
+        failpoints.hit(Point.PUBLISH_AFTER_SEND)
+    return len(admitted)
+
+
+def _withdraw(unsent: Sequence[Admitted]) -> None:
     try:
         with session.transaction() as db:
-            transitions.mark_published(db, job_ids)
+            admission.withdraw(db, [job.id for job in unsent])
     except errors.DATABASE_AWAY as error:
-        # The sweep will publish them a second time, and the claim will refuse the second message.
-        log.warning("published, but could not note it", jobs=len(job_ids), error=type(error).__name__)
+        # The sweep will look for their messages, and find none.
+        log.warning("could not note what was not sent", jobs=len(unsent), error=type(error).__name__)
 
 
 @functools.cache

@@ -2,8 +2,6 @@
 
 import uuid
 
-from celery import current_app
-
 from models import settings
 from models.job_states import JobKind
 
@@ -41,7 +39,10 @@ def send(job_id: uuid.UUID, *, kind: str, queue: str, express: bool) -> None:
     Raises:
         kombu.exceptions.OperationalError: the broker did not take it, as far as can be known.
     """
-    current_app.send_task(
+    # The application imports the heart, and the heart publishes.
+    from workers.celery import app  # noqa: PLC0415 - see the remark above
+
+    app.send_task(
         task_of(kind),
         args=[str(job_id)],
         task_id=str(job_id),

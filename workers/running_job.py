@@ -11,10 +11,11 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from models import session, settings, transitions
+from models import failpoints, session, settings, transitions
 from models.base import Json
+from models.failpoints import Point
 from models.job import Job
-from models.job_states import JobKind
+from workers import interrupts
 from workers.errors import CancelledError, LeaseLostError
 
 PROGRESS_SECONDS = 0.4
@@ -35,6 +36,16 @@ class RunningJob:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._progress_written_at = time.monotonic()
+        self._has_effect = False
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether this attempt has changed something outside the database, so that the job must come to its end."""
+        return self._has_effect
+
+    def took_effect(self) -> None:
+        """Say that something outside the database was changed, under the job's id: from here there is no way back."""
+        self._has_effect = True
 
     @property
     def id(self) -> uuid.UUID:
@@ -43,10 +54,6 @@ class RunningJob:
     @property
     def organisation_id(self) -> uuid.UUID:
         return self._job.organisation_id
-
-    @property
-    def kind(self) -> JobKind:
-        return JobKind(self._job.kind)
 
     @property
     def type(self) -> str:
@@ -112,18 +119,22 @@ class RunningJob:
     def finish(self) -> Iterator[Finish]:
         """Open the final transaction: results, the job's success and its event are committed as one.
 
-        The job's row is locked from the start, so that neither the rescue sweep nor a cancellation can come between.
+        The job's row is locked from the start, so that neither the rescue sweep nor a cancellation can come between. No
+        signal can either: a time limit that has not struck before does not strike in here.
 
         Raises:
             LeaseLostError: another attempt owns the job; nothing was written.
         """
-        with session.transaction() as db:
-            if not transitions.hold(db, self.id, self.attempt):
-                raise LeaseLostError
-            final = Finish(session=db)
-            yield final
-            finished = transitions.succeed(
-                db, self.id, attempt=self.attempt, outcome=final.outcome, keep_result=final.keep_result
-            )
-            if not finished:
-                raise LeaseLostError
+        with interrupts.uninterruptible():
+            with session.transaction() as db:
+                if not transitions.hold(db, self.id, self.attempt):
+                    raise LeaseLostError
+                final = Finish(session=db)
+                yield final
+                finished = transitions.succeed(
+                    db, self.id, attempt=self.attempt, outcome=final.outcome, keep_result=final.keep_result
+                )
+                if not finished:
+                    raise LeaseLostError
+                failpoints.hit(Point.FINISH_BEFORE_COMMIT)
+            failpoints.hit(Point.FINISH_AFTER_COMMIT)

@@ -8,16 +8,17 @@ from collections.abc import Callable
 import celery
 import structlog
 
-from models import session, settings, transitions
+from models import failpoints, session, settings, tally, transitions
 from models.base import Json
+from models.failpoints import Point
 from models.job import Job
 from models.job_states import JobStatus, Reason
-from workers import errors, identity, publisher, routing
+from workers import errors, identity, interrupts, publisher, routing, workboard
 from workers.running_job import RunningJob
 
 log = structlog.get_logger(__name__)
 
-# A database that restarts is back within seconds; a worker that cannot reach it for longer leaves the job to its lease.
+# A database that restarts is back within seconds. After that the heart gives the job back as soon as it can.
 SETTLE_ATTEMPTS = 8
 SETTLE_PAUSE_SECONDS = 1.0
 
@@ -27,39 +28,41 @@ class JobTask(celery.Task):
 
     abstract = True
 
-    def publish_soon(self, job_id: uuid.UUID) -> None:
-        """Publish a committed job without waiting for Redis; never raises. The rescue sweep stands behind it."""
-        name = self.name
-        publisher.publisher().put(publisher.Message(job_id, lambda id_: routing.send(name, id_)))
-
     def __call__(self, job_id: str) -> None:
-        job = _claim(uuid.UUID(job_id))
-        if job is None:
-            return
-        context = {"job_id": job_id, "attempt": job.attempt, "organisation_id": str(job.organisation_id)}
-        with structlog.contextvars.bound_contextvars(**context, request_id=job.request_id, trace=job.traceparent):
-            self._attempt(job)
+        identity_ = uuid.UUID(job_id)
+        board = workboard.board()
+        board.write(identity_, 0)
+        try:
+            job = _claim(identity_)
+            if job is None:
+                return
+            board.write(identity_, job.attempt)
+            context = {"job_id": job_id, "attempt": job.attempt, "organisation_id": str(job.organisation_id)}
+            with structlog.contextvars.bound_contextvars(**context, request_id=job.request_id, trace=job.traceparent):
+                self._attempt(job)
+        finally:
+            # First of all: what comes after may wait for Redis, and is no part of the job.
+            board.wipe()
+        publisher.refill(publisher.Lane(job.organisation_id, job.queue))
 
     def _attempt(self, job: Job) -> None:
         started = time.monotonic()
         log.info("job started", kind=job.kind, type=job.type)
+        running = RunningJob(job)
         try:
-            self.run(RunningJob(job))
+            with interrupts.interruptible():
+                self.run(running)
         except errors.LeaseLostError:
-            log.warning("lease lost; another attempt owns the job")
+            _note_lost_lease()
             return
-        except errors.CancelledError:
-            status = _settle(lambda: _cancel(job))
         except errors.OUT_OF_TIME:
             status = _settle(lambda: _time_out(job))
         except errors.PERMANENT as error:
-            log.info("job refused", problem=errors.problem(error)["type"])
             problem = errors.problem(error)
+            log.info("job refused", problem=problem["type"])
             status = _settle(lambda: _fail(job, problem))
-        except Exception as error:  # the one place below which nothing else may catch everything
-            log.exception("job failed")
-            problem = errors.problem(error)
-            status = _settle(lambda: _retry_or_fail(job, problem))
+        except Exception as error:  # noqa: BLE001 - the one place below which nothing else may catch everything
+            status = _end_by_error(job, error, has_effect=running.has_effect)
         else:
             status = JobStatus.SUCCEEDED
         log.info("job ended", status=status, seconds=round(time.monotonic() - started, 3))
@@ -76,12 +79,50 @@ def _claim(job_id: uuid.UUID) -> Job | None:
                 pid=os.getpid(),
                 lease_seconds=settings.load().lease_seconds,
             )
+            failpoints.hit(Point.CLAIM_BEFORE_COMMIT)
+        failpoints.hit(Point.CLAIM_AFTER_COMMIT)
+        if job is None:
+            _note_refusal(job_id)
     except errors.DATABASE_AWAY as error:
         log.warning("could not claim", job_id=str(job_id), error=type(error).__name__)
         return None
-    if job is None:
-        log.info("nothing to claim: taken, finished or not yet due", job_id=str(job_id))
     return job
+
+
+def _note_refusal(job_id: uuid.UUID) -> None:
+    """Count a message that led to nothing: a second one for the same job, or one for a job the database has forgotten."""
+    with session.transaction() as db:
+        tally.relax(db)
+        known = transitions.states_of(db, [job_id])
+        if known:
+            status, _ = known[job_id]
+            log.info("nothing to claim", job_id=str(job_id), status=status)
+            tally.add(db, tally.Count.DUPLICATES_REFUSED, status)
+        else:
+            log.warning("no such job; the database is older than the broker", job_id=str(job_id))
+            tally.add(db, tally.Count.UNKNOWN_JOBS)
+
+
+def _note_lost_lease() -> None:
+    log.warning("lease lost; another attempt owns the job")
+    try:
+        with session.transaction() as db:
+            tally.add(db, tally.Count.LEASES_LOST, "fence")
+    except errors.DATABASE_AWAY as error:
+        log.warning("could not count a lost lease", error=type(error).__name__)
+
+
+def _end_by_error(job: Job, error: Exception, *, has_effect: bool) -> JobStatus | None:
+    """Decide what an error means: cancelled, try again, try again at once and uncounted, or the end."""
+    if interrupts.was_cancelled() or isinstance(error, errors.CancelledError):
+        return _settle(lambda: _cancel(job))
+    problem = errors.problem(error)
+    # What has taken effect in the lake can only be finished, however often that fails.
+    if errors.is_interruption(error) or has_effect:
+        log.warning("job interrupted", error=type(error).__name__)
+        return _settle(lambda: _release(job, problem))
+    log.error("job failed", exc_info=error)
+    return _settle(lambda: _retry_or_fail(job, problem))
 
 
 def _settle(change: Callable[[], JobStatus | None]) -> JobStatus | None:
@@ -95,7 +136,7 @@ def _settle(change: Callable[[], JobStatus | None]) -> JobStatus | None:
             return change()
         except errors.DATABASE_AWAY:
             if remaining == 0:
-                log.warning("could not write how the job ended; its lease will run out")
+                log.warning("could not write how the job ended; the heart will give it back")
             else:
                 time.sleep(SETTLE_PAUSE_SECONDS)
     return None
@@ -103,21 +144,35 @@ def _settle(change: Callable[[], JobStatus | None]) -> JobStatus | None:
 
 def _cancel(job: Job) -> JobStatus | None:
     with session.transaction() as db:
-        return JobStatus.CANCELLED if transitions.cancel_running(db, job.id, job.attempt) else None
+        done = transitions.cancel_running(db, job.id, job.attempt)
+        failpoints.hit(Point.SETTLE_BEFORE_COMMIT)
+        return JobStatus.CANCELLED if done else None
 
 
 def _time_out(job: Job) -> JobStatus | None:
+    limit = routing.hard_limit_seconds(job.kind) - settings.load().limit_grace_seconds
     with session.transaction() as db:
-        done = transitions.time_out(db, job, settings.load().job_soft_limit_seconds)
+        done = transitions.time_out(db, job, limit)
+        failpoints.hit(Point.SETTLE_BEFORE_COMMIT)
         return JobStatus.FAILED if done else None
 
 
 def _fail(job: Job, problem: Json) -> JobStatus | None:
     with session.transaction() as db:
         done = transitions.fail(db, job.id, attempt=job.attempt, reason=Reason.PERMANENT_ERROR, error=problem)
+        failpoints.hit(Point.SETTLE_BEFORE_COMMIT)
         return JobStatus.FAILED if done else None
+
+
+def _release(job: Job, problem: Json) -> JobStatus | None:
+    with session.transaction() as db:
+        status = transitions.release(db, job, error=problem)
+        failpoints.hit(Point.SETTLE_BEFORE_COMMIT)
+        return status
 
 
 def _retry_or_fail(job: Job, problem: Json) -> JobStatus | None:
     with session.transaction() as db:
-        return transitions.retry_or_fail(db, job, error=problem)
+        status = transitions.retry_or_fail(db, job, error=problem)
+        failpoints.hit(Point.SETTLE_BEFORE_COMMIT)
+        return status
