@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import and_, func, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from models.job import Job
@@ -141,7 +142,7 @@ def promote_overtaken(session: Session, *, after_seconds: float) -> list[Admitte
     with_express = {tuple(row) for row in session.execute(has_express)}
     oldest = (
         select(Job.id, Job.organisation_id, Job.queue)
-        .distinct(Job.organisation_id, Job.queue)
+        .ext(distinct_on(Job.organisation_id, Job.queue))
         .where(Job.status == JobStatus.QUEUED, Job.published_at < func.now() - timedelta(seconds=after_seconds))
         .order_by(Job.organisation_id, Job.queue, Job.priority.desc(), Job.published_at, Job.id)
     )

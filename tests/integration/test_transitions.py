@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from models import dataset, heartbeat, jobs, organisations, result, session, transitions
-from models.job import Job
+from models.job import Job, JobEvent
 from models.job_states import TRANSITIONS, JobKind, JobStatus, Reason
 from workers import rescue
 
@@ -32,7 +32,7 @@ def queued(organisation_id: uuid.UUID) -> Job:
 
 
 def _accept(organisation_id: uuid.UUID, kind: JobKind = JobKind.REPORT) -> Job:
-    new = transitions.NewJob(organisation_id=organisation_id, kind=kind, type="rfm", params={})
+    new = transitions.NewJob(organisation_id=organisation_id, kind=kind, type="rfm", params={}, queue="reports")
     with session.transaction() as db:
         return transitions.accept(db, new)
 
@@ -58,6 +58,15 @@ def _now(job: Job) -> Job:
 def _events(job: Job) -> list[tuple[str | None, str, str, int]]:
     with session.transaction() as db:
         return [(e.from_status, e.to_status, e.reason, e.attempt) for e in jobs.events(db, job.id)]
+
+
+def _all_events(job: Job) -> list[JobEvent]:
+    with session.transaction() as db:
+        return jobs.events(db, job.id)
+
+
+def _bury_expired() -> None:
+    rescue.bury_expired(rescue.Sweep())
 
 
 def _make_due(job: Job) -> None:
@@ -92,7 +101,8 @@ def test_one_of_many_claims_wins(queued: Job) -> None:
 def test_a_worker_that_was_given_up_cannot_write_anything(queued: Job) -> None:
     first = _claimed(queued)
     _expire(first)
-    assert first.id in rescue.bury_expired().requeued
+    _bury_expired()
+    assert _now(first).status == JobStatus.QUEUED
     second = _claimed(queued)
     assert second.attempt == 2
     with session.transaction() as db:
@@ -124,7 +134,7 @@ def test_a_job_that_kills_its_workers_is_given_up(queued: Job) -> None:
     for expected in ("queued", "queued", "failed"):
         job = _claimed(queued)
         _expire(job)
-        rescue.bury_expired()
+        _bury_expired()
         assert _now(queued).status == expected
         _make_due(queued)
     failed = _now(queued)
@@ -139,7 +149,7 @@ def test_a_job_that_was_killed_for_taking_too_long_is_not_tried_again(queued: Jo
     with session.transaction() as db:
         hours_ago = sa.func.now() - sa.text("interval '3 h'")
         db.execute(sa.update(Job).where(Job.id == job.id).values(claimed_at=hours_ago, lease_until=hours_ago))
-    rescue.bury_expired()
+    _bury_expired()
     assert _events(queued)[-1][1:3] == ("failed", "timed-out")
 
 
@@ -159,7 +169,7 @@ def test_renewing_extends_only_ones_own_and_passes_over_what_is_being_finished(o
     with session.transaction() as finisher:
         assert transitions.hold(finisher, finishing.id, finishing.attempt)
         with session.transaction() as db:
-            transitions.renew(db, worker, 30)
+            transitions.renew(db, worker, [mine.id, fresh.id, finishing.id, others.id], lease_seconds=30)
         with session.transaction() as db:
             assert transitions.hold_unless_finishing(db, mine) is not None
             assert transitions.hold_unless_finishing(db, finishing) is None
@@ -174,7 +184,7 @@ def test_the_sweep_passes_over_a_job_that_is_being_finished(queued: Job) -> None
     _expire(job)
     with session.transaction() as finisher:
         assert transitions.hold(finisher, job.id, job.attempt)
-        assert job.id not in rescue.bury_expired().requeued
+        _bury_expired()
         assert transitions.succeed(finisher, job.id, attempt=job.attempt, outcome=None, keep_result=None)
     assert _now(queued).status == JobStatus.SUCCEEDED
 
@@ -183,53 +193,39 @@ def test_the_sweep_passes_over_a_job_that_is_being_finished(queued: Job) -> None
 def test_a_cancelled_job_whose_worker_died(organisation_id: uuid.UUID, kind: JobKind) -> None:
     job = _claimed(_accept(organisation_id, kind))
     with session.transaction() as db:
-        assert not transitions.cancel_queued(db, job.id)
-        assert transitions.request_cancel(db, job.id)
+        assert not transitions.cancel_queued(db, job.id, by="a test")
+        assert transitions.request_cancel(db, job.id, by="a test", why="it took too long")
+        assert transitions.request_cancel(db, job.id, by="another", why="no")
+    asked = [event for event in _all_events(job) if event.reason == Reason.CANCEL_REQUESTED]
+    assert [(event.actor, event.note, event.to_status) for event in asked] == [
+        ("a test", "it took too long", "running")
+    ]
     _expire(job)
-    rescue.bury_expired()
+    _bury_expired()
     # An import may have reached the lake: its next attempt looks, and finishes or agrees.
     assert _now(job).status == ("queued" if kind is JobKind.IMPORT else "cancelled")
 
 
 def test_a_queued_job_is_cancelled_at_once_and_for_good(queued: Job) -> None:
     with session.transaction() as db:
-        assert transitions.cancel_queued(db, queued.id)
+        assert transitions.cancel_queued(db, queued.id, by="a test", why="not needed")
     assert _claim(queued) is None
     with session.transaction() as db:
-        assert not transitions.cancel_queued(db, queued.id)
-        assert not transitions.request_cancel(db, queued.id)
+        assert not transitions.cancel_queued(db, queued.id, by="another")
+        assert not transitions.request_cancel(db, queued.id, by="another")
+    last = _all_events(queued)[-1]
+    assert (last.reason, last.actor, last.note) == (Reason.CANCELLED, "a test", "not needed")
 
 
-def test_what_has_no_message_is_found_and_what_redis_lost_is_found_again(queued: Job) -> None:
-    def unpublished() -> set[uuid.UUID]:
+def test_what_was_interrupted_is_run_again_however_often(queued: Job) -> None:
+    for attempt in range(1, 8):
+        job = _claimed(queued)
         with session.transaction() as db:
-            return {job.id for job in transitions.due_unpublished(db, older_than_seconds=0, limit=10_000)}
-
-    assert queued.id in unpublished()
-    with session.transaction() as db:
-        transitions.mark_published(db, [queued.id])
-    assert queued.id not in unpublished()
-    with session.transaction() as db:
-        transitions.forget_published(db, JobKind.REPORT, older_than_seconds=60)
-    assert queued.id not in unpublished()
-    with session.transaction() as db:
-        transitions.forget_published(db, JobKind.REPORT, older_than_seconds=0)
-    assert queued.id in unpublished()
-
-
-def test_a_job_overtaken_by_a_later_one_counts_as_lost(organisation_id: uuid.UUID) -> None:
-    lost, later = _accept(organisation_id), _accept(organisation_id)
-    with session.transaction() as db:
-        transitions.mark_published(db, [lost.id, later.id])
-        db.execute(
-            sa.update(Job).where(Job.id == lost.id).values(published_at=sa.func.now() - sa.text("interval '1 min'"))
-        )
-        transitions.forget_overtaken(db, JobKind.REPORT, by_seconds=10)
-    assert _now(lost).published_at is not None, "nothing published later runs yet"
-    _claimed(later)
-    with session.transaction() as db:
-        transitions.forget_overtaken(db, JobKind.REPORT, by_seconds=10)
-    assert _now(lost).published_at is None
+            assert transitions.release(db, job, error=PROBLEM) is JobStatus.QUEUED
+        _make_due(queued)
+        now = _now(queued)
+        assert (now.attempt, now.errors, now.crashes) == (attempt, 0, 0)
+    assert {reason for *_, reason, _ in _events(queued)} == {"accepted", "claimed", "interrupted"}
 
 
 def _statuses() -> list[tuple[JobStatus, JobStatus]]:

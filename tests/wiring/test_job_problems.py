@@ -26,5 +26,5 @@ def test_every_refusal_is_in_the_table() -> None:
 
 
 def test_nothing_is_in_the_table_that_does_not_happen() -> None:
-    of_the_run = {"timed-out", "worker-crashed", "database-unavailable", "internal-error"}
+    of_the_run = {"timed-out", "worker-crashed", "database-unavailable", "internal-error", "unknown-work"}
     assert set(job_problems.BY_SLUG) - of_the_run == _codes_of_refusals()
