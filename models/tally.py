@@ -17,7 +17,7 @@ class Count(StrEnum):
     """What is counted."""
 
     DUPLICATES_REFUSED = "duplicates_refused"
-    """Messages of jobs that were taken, finished or not yet due, by kind."""
+    """Messages of jobs that were taken, finished or not yet due, by the state the job was in."""
 
     LEASES_LOST = "leases_lost"
     """Attempts that went on after their lease was given to another, by how that was noticed."""
@@ -34,6 +34,9 @@ class Count(StrEnum):
     FORGOTTEN_JOBS = "forgotten_jobs"
     """Finished jobs whose rows were removed when their time was over, by kind, queue and status."""
 
+    FORGOTTEN_EVENTS = "forgotten_events"
+    """Changes of those jobs, removed with them, by reason."""
+
 
 class Tally(Base):
     __tablename__ = "tallies"
@@ -46,9 +49,7 @@ class Tally(Base):
 def add(session: Session, name: Count, label: str = "", *, by: int = 1) -> None:
     """Count in the caller's transaction. Call it last: the row is locked until the transaction ends."""
     statement = insert(Tally).values(name=name.value, label=label, value=by)
-    session.execute(
-        statement.on_conflict_do_update(index_elements=["name", "label"], set_={"value": Tally.value + by})
-    )
+    session.execute(statement.on_conflict_do_update(index_elements=["name", "label"], set_={"value": Tally.value + by}))
 
 
 def relax(session: Session) -> None:

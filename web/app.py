@@ -4,7 +4,7 @@ import flask
 from flask import json
 
 from web import errors, request_log
-from web.resources import datasets, documents, health, imports, jobs, report_types, reports
+from web.resources import datasets, documents, health, imports, jobs, metrics, report_types, reports
 
 # Bodies other than uploads are a few parameters.
 LARGEST_JSON_BODY = 1024 * 1024
@@ -12,6 +12,7 @@ LARGEST_JSON_BODY = 1024 * 1024
 BLUEPRINTS = (
     documents.blueprint,
     health.blueprint,
+    metrics.blueprint,
     reports.blueprint,
     imports.blueprint,
     jobs.blueprint,

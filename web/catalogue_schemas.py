@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -87,41 +87,3 @@ class DatasetVersionObject(Answer):
 class DatasetVersionList(Answer):
     data: list[DatasetVersionObject]
     next: None = None
-
-
-class DatabaseHealth(Answer):
-    reachable: bool
-    detail: str | None
-
-
-class BrokerHealth(Answer):
-    reachable: bool
-
-
-class ProcessHealth(Answer):
-    seconds_since_heartbeat: float | None = Field(description="Null: there never was one")
-    alive: bool
-
-
-class QueueHealth(Answer):
-    seconds_oldest_due: float | None = Field(
-        description="How long the longest-waiting job has waited; null: none waits"
-    )
-
-
-class Readiness(Answer):
-    """Whether work is accepted, and whether it is being done."""
-
-    status: Literal["ready", "degraded", "unavailable"] = Field(
-        description="ready; degraded: jobs are accepted and kept, but something that runs them is away; "
-        "unavailable: nothing is accepted"
-    )
-    database: DatabaseHealth
-    broker: BrokerHealth
-    workers: ProcessHealth | None
-    beat: ProcessHealth | None
-    queue: QueueHealth | None
-
-
-class Liveness(Answer):
-    status: Literal["alive"]

@@ -7,7 +7,7 @@ from typing import Any
 import pydantic
 
 from models.api_key import Scope
-from web import catalogue_schemas, formats, import_query, problem_types, schemas
+from web import catalogue_schemas, formats, health_schemas, import_query, problem_types, schemas
 from web.problem_types import ProblemType
 
 Schema = type[pydantic.BaseModel]
@@ -318,7 +318,7 @@ SERVICE = (
         "healthz",
         "Service",
         "Whether this process is alive",
-        {200: Reply("It is", catalogue_schemas.Liveness)},
+        {200: Reply("It is", health_schemas.Liveness)},
     ),
     Operation(
         "get",
@@ -327,9 +327,17 @@ SERVICE = (
         "Service",
         "Whether work is accepted and done",
         {
-            200: Reply("Work is accepted; `status` says whether all of it is also done", catalogue_schemas.Readiness),
-            503: Reply("Nothing is accepted now", catalogue_schemas.Readiness, headers=("Retry-After",)),
+            200: Reply("Work is accepted; `status` says whether all of it is also done", health_schemas.Readiness),
+            503: Reply("Nothing is accepted now", health_schemas.Readiness, headers=("Retry-After",)),
         },
+    ),
+    Operation(
+        "get",
+        "/metrics",
+        "metrics",
+        "Service",
+        "Figures for Prometheus",
+        {200: Reply("All figures", str, media_types=("text/plain", "application/openmetrics-text"))},
     ),
     Operation(
         "get", "/openapi.json", "openapi", "Service", "This document", {200: Reply("OpenAPI 3.1", dict[str, Any])}

@@ -1,17 +1,20 @@
-"""What is not kept for ever: results past their time, uploads and scratch of finished jobs, old heartbeats."""
+"""What is not kept for ever: finished jobs and results past their time, uploads and scratch of finished jobs, old heartbeats."""
 
 import shutil
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 
-from models import heartbeat, jobs, result, session, settings
+from models import heartbeat, job_retention, jobs, result, session, settings
 
 BATCH = 100
 # A file this young may belong to a request that has not inserted its job yet.
 YOUNG_SECONDS = 3600
+# So long an import that failed or was cancelled can be run again without its file being sent again.
+KEEP_UNSUCCESSFUL_UPLOADS = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class Removed:
     """How much one run removed."""
 
     results: int
+    jobs: int
     files: int
 
 
@@ -31,15 +35,33 @@ def remove_expired() -> Removed:
         results += removed
         if removed < BATCH:
             break
+    forgotten = _forget_jobs()
     with session.transaction() as db:
         heartbeat.forget_old(db)
-        needed = jobs.unfinished_ids(db)
+        idempotency.forget_old(db)
+        # In this order: a job that ends between the two statements is in both, and not in neither.
+        needed = {str(job_id) for job_id in jobs.unfinished_ids(db)}
+        repeatable = {
+            str(job_id) for job_id in jobs.unsuccessful_import_ids(db, finished_within=KEEP_UNSUCCESSFUL_UPLOADS)
+        }
     configured = settings.load()
-    kept = {str(job_id) for job_id in needed}
-    files = _remove_others(configured.upload_folder, kept) + _remove_others(configured.scratch_folder, kept)
+    files = _remove_others(configured.upload_folder, needed | repeatable)
+    files += _remove_others(configured.scratch_folder, needed)
     # A process that was killed leaves what its queries had spilled.
     files += _remove_others(configured.spill_folder.parent, {str(pid) for pid in psutil.pids()})
-    return Removed(results=results, files=files)
+    return Removed(results=results, jobs=forgotten, files=files)
+
+
+def _forget_jobs() -> int:
+    """Remove the rows of jobs past their time; those that are kept because something names them are looked at once."""
+    forgotten, since = 0, None
+    while True:
+        with session.transaction() as db:
+            batch = job_retention.forget(db, keep_for=settings.load().job_retention, limit=BATCH, since=since)
+        forgotten += batch.jobs
+        if batch.jobs < BATCH:
+            return forgotten
+        since = batch.finished_at
 
 
 def _remove_others(folder: Path, kept: set[str]) -> int:
