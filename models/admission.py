@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import and_, func, select, text, update
+from sqlalchemy import and_, bindparam, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -40,6 +40,17 @@ class Admitted:
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:lane, 7325366))")
 
 _WAITING = and_(Job.status == JobStatus.QUEUED, Job.published_at.is_(None))
+
+_HAS_WAITING = (
+    select(literal(1))
+    .where(
+        Job.organisation_id == bindparam("organisation"),
+        Job.queue == bindparam("queue"),
+        _WAITING,
+        Job.run_at <= func.now(),
+    )
+    .limit(1)
+)
 
 # One statement, so that the count and the choice see the same state; the lock before it keeps two from counting at once.
 _ADMIT = text(
@@ -89,10 +100,8 @@ def admit(session: Session, lane: Lane, *, max_in_flight: int) -> list[Admitted]
 
 def has_waiting(session: Session, lane: Lane) -> bool:
     """Tell whether a lane has a due job that has no message."""
-    found = select(1).where(
-        Job.organisation_id == lane.organisation_id, Job.queue == lane.queue, _WAITING, Job.run_at <= func.now()
-    )
-    return session.scalar(found.limit(1)) is not None
+    arguments = {"organisation": lane.organisation_id, "queue": lane.queue}
+    return session.connection().execute(_HAS_WAITING, arguments).one_or_none() is not None
 
 
 def withdraw(session: Session, job_ids: Sequence[uuid.UUID]) -> None:

@@ -1,12 +1,18 @@
 """Engines and transactions. One engine per process, made on first use, never shared across a fork."""
 
 import functools
+import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Engine, create_engine
+import psycopg
+import sqlalchemy.exc
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from models import settings
 
@@ -33,19 +39,52 @@ def _connect_arguments(application: str) -> dict[str, str | int]:
     }
 
 
+# A connection used a moment ago is taken to be alive; the price of asking each time is one trip to the database per transaction.
+TRUSTED_SECONDS = 1.0
+
+
 @functools.cache
 def _engine_of_process(pid: int) -> Engine:
-    return create_engine(
+    return _make_engine(f"process {pid}", pool_size=4, max_overflow=16)
+
+
+@functools.cache
+def _autocommit_engine_of_process(pid: int) -> Engine:
+    return _make_engine(f"process {pid}", pool_size=1, max_overflow=16, isolation_level="AUTOCOMMIT")
+
+
+def _make_engine(application: str, **options: Any) -> Engine:
+    made = create_engine(
         settings.load().sqlalchemy_url,
-        pool_size=4,
-        max_overflow=16,
         pool_timeout=5,
         pool_recycle=1800,
-        pool_pre_ping=True,
-        # The text of an error goes into logs, and parameters are customers' data.
+        connect_args=_connect_arguments(application),
+        # What a statement was about is customers' data, and errors are logged.
         hide_parameters=True,
-        connect_args=_connect_arguments(f"process {pid}"),
+        **options,
     )
+    event.listen(made, "checkin", _note_use)
+    event.listen(made, "checkout", _ask_whether_alive)
+    return made
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _ask_whether_alive(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ask a connection that has rested whether it is still alive; else the pool makes another.
+
+    Raises:
+        sqlalchemy.exc.DisconnectionError: it is not; the pool understands this.
+    """
+    if time.monotonic() - record.info.get("used", math.inf) < TRUSTED_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1", prepare=False)
+        connection.rollback()
+    except psycopg.OperationalError as error:
+        raise sqlalchemy.exc.DisconnectionError from error
 
 
 def engine() -> Engine:
@@ -54,9 +93,9 @@ def engine() -> Engine:
 
 
 @contextmanager
-def reading() -> Iterator[Session]:
-    """Open a session in which each statement stands alone: one trip to the database, and nothing to commit."""
-    with Session(engine().execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False) as session:
+def statement() -> Iterator[Session]:
+    """Open a session in which each statement is a transaction of its own: one trip to the database, committed with it."""
+    with Session(_autocommit_engine_of_process(os.getpid()), expire_on_commit=False) as session:
         yield session
 
 

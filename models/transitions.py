@@ -10,14 +10,26 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Update, func, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Interval,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    func,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from models.base import Json
 from models.job import Job
-from models.job_states import JobKind, JobStatus, Reason
+from models.job_states import JobStatus, Reason
 
 MAX_CRASHES = 3
 DEFAULT_PRIORITY = 5
@@ -28,12 +40,54 @@ LONGEST_INTERRUPTION_SECONDS = 30.0
 _WITHOUT_MESSAGE: dict[str, Any] = {"published_at": None, "express": False}
 
 
+_JOBS = cast("Table", Job.__table__)
+
+# What every job goes through is put together once, and needs nothing of the ORM.
+_OWNED = and_(
+    _JOBS.c.id == bindparam("job"),
+    _JOBS.c.status == JobStatus.RUNNING.value,
+    _JOBS.c.attempt == bindparam("held", type_=Integer),
+)
+_CLAIM = (
+    update(_JOBS)
+    .where(_JOBS.c.id == bindparam("job"), _JOBS.c.status == JobStatus.QUEUED.value, _JOBS.c.run_at <= func.now())
+    .values(
+        status=JobStatus.RUNNING.value,
+        reason=Reason.CLAIMED.value,
+        attempt=_JOBS.c.attempt + 1,
+        worker_id=bindparam("worker"),
+        worker_pid=bindparam("pid"),
+        lease_until=func.now() + bindparam("lease", type_=Interval),
+        claimed_at=func.now(),
+        started_at=func.coalesce(_JOBS.c.started_at, func.now()),
+        progress=null(),
+        express=False,
+    )
+    .returning(_JOBS)
+)
+_HOLD = select(_JOBS.c.id).where(_OWNED).with_for_update()
+_SUCCEED = (
+    update(_JOBS)
+    .where(_OWNED)
+    .values(
+        status=JobStatus.SUCCEEDED.value,
+        reason=Reason.FINISHED.value,
+        lease_until=null(),
+        worker_pid=null(),
+        outcome=bindparam("result", type_=_JOBS.c.outcome.type),
+        expires_at=func.now() + bindparam("keep", type_=Interval),
+        finished_at=func.now(),
+    )
+    .returning(_JOBS.c.id)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """What is accepted: everything a worker will need, so that the message carries nothing but the id."""
 
     organisation_id: uuid.UUID
-    kind: JobKind
+    kind: str
     type: str
     params: Json
     queue: str
@@ -50,7 +104,7 @@ def accept(session: Session, new: NewJob) -> Job:
     """Insert a queued job. It is accepted when the caller's transaction commits, not before."""
     job = Job(
         organisation_id=new.organisation_id,
-        kind=new.kind.value,
+        kind=str(new.kind),
         type=new.type,
         params=new.params,
         queue=new.queue,
@@ -70,29 +124,14 @@ def accept(session: Session, new: NewJob) -> Job:
 
 def claim(session: Session, job_id: uuid.UUID, *, worker_id: uuid.UUID, pid: int, lease_seconds: int) -> Job | None:
     """Take a queued job that is due: `queued -> running`, the next attempt. None: it is not to be had."""
-    return session.scalar(
-        update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.run_at <= func.now())
-        .values(
-            status=JobStatus.RUNNING,
-            reason=Reason.CLAIMED,
-            attempt=Job.attempt + 1,
-            worker_id=worker_id,
-            worker_pid=pid,
-            lease_until=_from_now(lease_seconds),
-            claimed_at=func.now(),
-            started_at=func.coalesce(Job.started_at, func.now()),
-            progress=null(),
-            express=False,
-        )
-        .returning(Job)
-    )
+    arguments = {"job": job_id, "worker": worker_id, "pid": pid, "lease": timedelta(seconds=lease_seconds)}
+    row = session.connection().execute(_CLAIM, arguments).one_or_none()
+    return None if row is None else Job(**row._mapping)  # noqa: SLF001 - its public name for the row as a mapping
 
 
 def hold(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
     """Lock a job this attempt still owns until the transaction ends; False: the lease was lost."""
-    query = select(Job.id).where(*_owned(job_id, attempt)).with_for_update()
-    return session.scalar(query) is not None
+    return session.connection().execute(_HOLD, {"job": job_id, "held": attempt}).one_or_none() is not None
 
 
 def renew(session: Session, worker_id: uuid.UUID, job_ids: Sequence[uuid.UUID], *, lease_seconds: int) -> None:
@@ -132,13 +171,8 @@ def succeed(
     session: Session, job_id: uuid.UUID, *, attempt: int, outcome: Json | None, keep_result: timedelta | None
 ) -> bool:
     """`running -> succeeded`, in the transaction that also writes the results; False: the lease was lost."""
-    expires_at = func.now() + keep_result if keep_result is not None else null()
-    return _changed(
-        session,
-        _leave_running(job_id, attempt, status=JobStatus.SUCCEEDED, reason=Reason.FINISHED).values(
-            outcome=outcome, expires_at=expires_at, finished_at=func.now()
-        ),
-    )
+    arguments = {"job": job_id, "held": attempt, "result": outcome, "keep": keep_result}
+    return session.connection().execute(_SUCCEED, arguments).one_or_none() is not None
 
 
 def fail(session: Session, job_id: uuid.UUID, *, attempt: int, reason: Reason, error: Json) -> bool:

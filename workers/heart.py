@@ -155,7 +155,7 @@ class Heart(bootsteps.Step):
 
 
 def _own_stall() -> liveness.Stalled | None:
-    with session.reading() as db:
+    with session.statement() as db:
         stalled = liveness.stalled_workers(
             db, stall_seconds=settings.load().stall_seconds, silent_seconds=liveness.silence_seconds()
         )

@@ -83,7 +83,7 @@ def publish(lanes: Iterable[Lane]) -> int:
 def refill(lane: Lane) -> None:
     """Let in the next jobs of a lane in which one has just finished. Costs one look where none waits."""
     try:
-        with session.reading() as db:
+        with session.statement() as db:
             waiting = admission.has_waiting(db, lane)
     except errors.DATABASE_AWAY as error:
         log.warning("could not look for waiting jobs; the rescue sweep will", error=type(error).__name__)

@@ -118,7 +118,7 @@ def _forget_missing_messages() -> int:
     """
     if broker.lost_memory():
         return _forget(admission.forget_messages, "memory lost")
-    with session.reading() as db:
+    with session.statement() as db:
         under_way = admission.published(db, for_seconds=IN_HAND_SECONDS)
     by_queue = defaultdict(set)
     for job_id, lane in under_way.items():
@@ -139,7 +139,7 @@ def _forget(change: Callable[[Session], int], why: str) -> int:
 
 
 def _publish_waiting() -> int:
-    with session.reading() as db:
+    with session.statement() as db:
         lanes = admission.lanes_waiting(db, for_seconds=UNPUBLISHED_SECONDS)
     published = publisher.publish(lanes)
     with session.transaction() as db:

@@ -71,7 +71,8 @@ class JobTask(celery.Task):
 def _claim(job_id: uuid.UUID) -> Job | None:
     """Claim a job for this process. A database that is away leaves the job queued, where the sweep finds it."""
     try:
-        with session.transaction() as db:
+        failpoints.hit(Point.CLAIM_BEFORE_COMMIT)
+        with session.statement() as db:
             job = transitions.claim(
                 db,
                 job_id,
@@ -79,7 +80,6 @@ def _claim(job_id: uuid.UUID) -> Job | None:
                 pid=os.getpid(),
                 lease_seconds=settings.load().lease_seconds,
             )
-            failpoints.hit(Point.CLAIM_BEFORE_COMMIT)
         failpoints.hit(Point.CLAIM_AFTER_COMMIT)
         if job is None:
             _note_refusal(job_id)

@@ -143,17 +143,17 @@ def test_what_was_not_sent_waits_again(lane: Lane) -> None:
 
 def test_lanes_with_waiting_jobs_are_found_and_messages_under_way_are_known(lane: Lane) -> None:
     ids = _accept(lane, 2)
-    with session.reading() as db:
+    with session.statement() as db:
         assert lane in admission.lanes_waiting(db, for_seconds=0)
         assert lane not in admission.lanes_waiting(db, for_seconds=60)
     _admit(lane)
-    with session.reading() as db:
+    with session.statement() as db:
         assert lane not in admission.lanes_waiting(db, for_seconds=0)
         assert ids[0] not in admission.published(db, for_seconds=60)
         assert {job_id for job_id, at in admission.published(db, for_seconds=0).items() if at == lane} == set(ids)
     with session.transaction() as db:
         assert admission.forget_messages(db, ids[:1]) == 1
-    with session.reading() as db:
+    with session.statement() as db:
         assert admission.has_waiting(db, lane)
 
 
