@@ -21,7 +21,7 @@ class _Child:
     """What the handlers have to know of the child they run in."""
 
     interruptible = False
-    cancelled = False
+    told: Exception | None = None
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def interruptible() -> Iterator[None]:
     # Billiard installs its own after every hook that runs at a child's start, so this is the first moment to do it.
     signal.signal(CANCEL, _cancel)
     signal.signal(SOFT_LIMIT, _run_out)
-    _Child.cancelled = False
+    _Child.told = None
     _Child.interruptible = True
     try:
         yield
@@ -48,17 +48,18 @@ def uninterruptible() -> Iterator[None]:
         _Child.interruptible = before
 
 
-def was_cancelled() -> bool:
-    """Tell whether the job that runs, or the last that ran, was told to end: libraries may turn our exception into theirs."""
-    return _Child.cancelled
+def meant_by(error: Exception) -> Exception:
+    """Return why the job really ended: libraries turn our exception into theirs."""
+    return _Child.told or error
 
 
 def _cancel(_number: int, _frame: FrameType | None) -> None:
     if _Child.interruptible:
-        _Child.cancelled = True
-        raise errors.CancelledError
+        _Child.told = errors.CancelledError()
+        raise _Child.told
 
 
 def _run_out(_number: int, _frame: FrameType | None) -> None:
     if _Child.interruptible:
-        raise celery.exceptions.SoftTimeLimitExceeded
+        _Child.told = celery.exceptions.SoftTimeLimitExceeded()
+        raise _Child.told

@@ -55,14 +55,12 @@ class JobTask(celery.Task):
         except errors.LeaseLostError:
             _note_lost_lease()
             return
-        except errors.OUT_OF_TIME:
-            status = _settle(lambda: _time_out(job))
         except errors.PERMANENT as error:
             problem = errors.problem(error)
             log.info("job refused", problem=problem["type"])
             status = _settle(lambda: _fail(job, problem))
         except Exception as error:  # noqa: BLE001 - the one place below which nothing else may catch everything
-            status = _end_by_error(job, error, has_effect=running.has_effect)
+            status = _end_by_error(job, interrupts.meant_by(error), has_effect=running.has_effect)
         else:
             status = JobStatus.SUCCEEDED
         log.info("job ended", status=status, seconds=round(time.monotonic() - started, 3))
@@ -113,9 +111,11 @@ def _note_lost_lease() -> None:
 
 
 def _end_by_error(job: Job, error: Exception, *, has_effect: bool) -> JobStatus | None:
-    """Decide what an error means: cancelled, try again, try again at once and uncounted, or the end."""
-    if interrupts.was_cancelled() or isinstance(error, errors.CancelledError):
+    """Decide what an error means: cancelled, out of time, try again, try again uncounted, or the end."""
+    if isinstance(error, errors.CancelledError):
         return _settle(lambda: _cancel(job))
+    if isinstance(error, errors.OUT_OF_TIME):
+        return _settle(lambda: _time_out(job))
     problem = errors.problem(error)
     # What has taken effect in the lake can only be finished, however often that fails.
     if errors.is_interruption(error) or has_effect:
