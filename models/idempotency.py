@@ -3,13 +3,21 @@
 import uuid
 from datetime import timedelta
 
+import psycopg.errors
 from sqlalchemy import ForeignKey, Index, LargeBinary, Text, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, CreatedAt
 
 KEPT_FOR = timedelta(hours=24)
+# How long to wait for another request with the same key: shorter than the caller of a web server is kept waiting.
+LOCK_TIMEOUT = "3s"
+
+
+class KeyInUseError(Exception):
+    """Another request with this key has not been decided for so long that waiting on does not help."""
 
 
 class IdempotencyKey(Base):
@@ -39,26 +47,31 @@ def find(session: Session, organisation_id: uuid.UUID, key: str) -> IdempotencyK
     )
 
 
-def take(
-    session: Session, organisation_id: uuid.UUID, key: str, *, request_sha256: bytes, job_id: uuid.UUID
-) -> bool:
+def take(session: Session, organisation_id: uuid.UUID, key: str, *, request_sha256: bytes, job_id: uuid.UUID) -> bool:
     """Bind a key to a job that this transaction has inserted; False: the key is taken, so roll back and read whose it is.
 
     A request with the same key in a transaction that is still open is waited for, until it commits or rolls back.
     A key past its day is taken over.
+
+    Raises:
+        KeyInUseError: that transaction stayed open for longer than `LOCK_TIMEOUT`; this one must be rolled back.
     """
+    session.execute(select(func.set_config("lock_timeout", LOCK_TIMEOUT, True)))
     statement = insert(IdempotencyKey).values(
         organisation_id=organisation_id, key=key, request_sha256=request_sha256, job_id=job_id
     )
     past = IdempotencyKey.created_at <= func.now() - KEPT_FOR
-    taken = session.scalar(
-        statement.on_conflict_do_update(
-            index_elements=["organisation_id", "key"],
-            set_={"request_sha256": request_sha256, "job_id": job_id, "created_at": func.now()},
-            where=past,
-        ).returning(IdempotencyKey.job_id)
-    )
-    return taken is not None
+    take_or_take_over = statement.on_conflict_do_update(
+        index_elements=["organisation_id", "key"],
+        set_={"request_sha256": request_sha256, "job_id": job_id, "created_at": func.now()},
+        where=past,
+    ).returning(IdempotencyKey.job_id)
+    try:
+        return session.scalar(take_or_take_over) is not None
+    except OperationalError as error:
+        if isinstance(error.orig, psycopg.errors.LockNotAvailable):
+            raise KeyInUseError from error
+        raise
 
 
 def forget_old(session: Session) -> int:

@@ -1,6 +1,7 @@
 """Reading jobs. How they change is in `models.transitions`."""
 
 import uuid
+from datetime import timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -57,3 +58,13 @@ def seconds_oldest_due(session: Session) -> float | None:
 def unfinished_ids(session: Session) -> set[uuid.UUID]:
     """Return the ids of all jobs that are not in a final state."""
     return set(session.scalars(select(Job.id).where(Job.status.in_(UNFINISHED))))
+
+
+def unsuccessful_import_ids(session: Session, *, finished_within: timedelta) -> set[uuid.UUID]:
+    """Return the ids of imports that failed or were cancelled this recently."""
+    query = select(Job.id).where(
+        Job.kind == JobKind.IMPORT,
+        Job.status.in_((JobStatus.FAILED, JobStatus.CANCELLED)),
+        Job.finished_at > func.now() - finished_within,
+    )
+    return set(session.scalars(query))

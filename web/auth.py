@@ -34,6 +34,12 @@ class Caller:
     timezone: str
     currency: str
     scopes: frozenset[str]
+    key_prefix: str
+
+    @property
+    def name(self) -> str:
+        """Who this is in the records: the part of the key that is no secret."""
+        return f"key {self.key_prefix}"
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
@@ -91,6 +97,7 @@ def _identify() -> Caller:
             timezone=key.organisation.timezone,
             currency=key.organisation.currency,
             scopes=frozenset(key.scopes) | {included for scope, included in INCLUDED.items() if scope in key.scopes},
+            key_prefix=key.prefix,
         )
 
 

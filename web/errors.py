@@ -17,6 +17,13 @@ log = structlog.get_logger("web.errors")
 
 
 def _database_away(_error: Exception) -> problems.Problem:
+    if request_context.may_be_accepted():
+        return problems.Problem(
+            problem_types.OUTCOME_UNKNOWN,
+            "The database went away while the request was being accepted; it may be accepted or not. Send it again with the "
+            f"same Idempotency-Key in {RETRY_SECONDS} seconds; without a key, look at GET /v1/jobs first.",
+            headers={"Retry-After": RETRY_SECONDS},
+        )
     return problems.Problem(
         problem_types.DATABASE_UNAVAILABLE,
         f"The database did not answer in time; nothing was accepted. Try again in {RETRY_SECONDS} seconds.",
@@ -103,8 +110,8 @@ def _answer(error: Exception) -> flask.typing.ResponseReturnValue:
     problem = problem_for(error)
     if problem.kind is problem_types.INTERNAL_ERROR:
         log.error("unforeseen error", request_id=request_context.request_id(), exc_info=error)
-    elif problem.kind is problem_types.DATABASE_UNAVAILABLE:
-        log.warning("database unavailable", request_id=request_context.request_id(), error=type(error).__name__)
+    elif problem.kind in {problem_types.DATABASE_UNAVAILABLE, problem_types.OUTCOME_UNKNOWN}:
+        log.warning(problem.kind.slug, request_id=request_context.request_id(), error=type(error).__name__)
     return problems.response(problem)
 
 

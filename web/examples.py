@@ -10,6 +10,7 @@ _JOB: Mapping[str, Any] = {
     "id": schemas.JOB_ID,
     "status": "running",
     "label": None,
+    "priority": 5,
     "attempt": 1,
     "max_attempts": 3,
     "created_at": "2026-11-22T10:00:00.123456Z",
@@ -18,6 +19,7 @@ _JOB: Mapping[str, Any] = {
     "expires_at": None,
     "reused": False,
     "error": None,
+    "cancellation": None,
 }
 
 
@@ -27,6 +29,7 @@ def _links(collection: str, further: str) -> dict[str, str | None]:
         "self": here,
         "result": f"{here}/result" if collection == "reports" else None,
         "cancel": f"{here}/cancel",
+        "rerun": f"{here}/rerun",
         "events": None,
         further: f"{here}/{further}",
     }
@@ -55,7 +58,13 @@ OF_MODEL: Mapping[str, Mapping[str, Any]] = {
         "warnings": [],
         "links": _links("imports", "rejects"),
     },
-    "ReportRequest": {"type": "rfm", "params": {"bins": 5}, "label": "Board meeting"},
+    "ReportRequest": {"type": "rfm", "params": {"bins": 5}, "label": "Board meeting", "priority": 7},
+    "CancelRequest": {"reason": "Asked for the wrong year"},
+    "Cancellation": {
+        "by": "key rk_3kQ9xPz",
+        "reason": "Asked for the wrong year",
+        "requested_at": "2026-11-22T10:00:02.250000Z",
+    },
     "DryRun": {
         "type": "rfm",
         "version": 1,

@@ -44,9 +44,9 @@ def answer(job: Job, *, status: int = 200, headers: dict[str, str] | None = None
     return response
 
 
-def accepted(job: Job, *, headers: dict[str, str] | None = None) -> flask.Response:
-    """Answer to a submission: 202 and where the job is, or 200 where it has finished within the time waited for."""
-    response = answer(job, status=202 if job.finished_at is None else 200, headers=headers)
+def accepted(job: Job, *, waited: bool, headers: dict[str, str] | None = None) -> flask.Response:
+    """Answer to a submission: 202 and where the job is, or 200 where it was waited for and has finished."""
+    response = answer(job, status=200 if waited and job.finished_at is not None else 202, headers=headers)
     response.headers["Location"] = address(job)
     return response
 
@@ -67,6 +67,7 @@ def _shared(job: Job) -> dict[str, Any]:
         "status": job.status,
         "params": job.params,
         "label": job.label,
+        "priority": job.priority,
         "progress": job.progress,
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
@@ -76,16 +77,30 @@ def _shared(job: Job) -> dict[str, Any]:
         "expires_at": job.expires_at,
         "reused": False,
         "error": _error(job),
+        "cancellation": _cancellation(job),
     }
+
+
+def _cancellation(job: Job) -> schemas.Cancellation | None:
+    if job.cancel_requested_at is None:
+        return None
+    return schemas.Cancellation(by=job.cancelled_by, reason=job.cancel_reason, requested_at=job.cancel_requested_at)
 
 
 def _report_links(job: Job) -> schemas.ReportLinks:
     here = address(job)
     return schemas.ReportLinks(
-        self=here, result=f"{here}/result", cancel=f"{here}/cancel", events=None, manifest=f"{here}/manifest"
+        self=here,
+        result=f"{here}/result",
+        cancel=f"{here}/cancel",
+        rerun=f"{here}/rerun",
+        events=None,
+        manifest=f"{here}/manifest",
     )
 
 
 def _import_links(job: Job) -> schemas.ImportLinks:
     here = address(job)
-    return schemas.ImportLinks(self=here, result=None, cancel=f"{here}/cancel", events=None, rejects=f"{here}/rejects")
+    return schemas.ImportLinks(
+        self=here, result=None, cancel=f"{here}/cancel", rerun=f"{here}/rerun", events=None, rejects=f"{here}/rejects"
+    )

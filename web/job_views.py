@@ -1,17 +1,40 @@
-"""What reports, imports and jobs have in common: found, listed, waited for, cancelled."""
+"""What reports, imports and jobs have in common: found, listed, waited for, cancelled, run again."""
 
 import uuid
 from urllib.parse import urlencode
 
 import flask
+import pydantic
+from sqlalchemy.orm import Session
 
 from models import jobs, session, transitions
 from models.job import Job
 from models.job_states import JobKind, JobStatus
-from web import auth, cursor, job_object, problem_types, problems, query, schemas, waiting
+from web import (
+    accepting,
+    auth,
+    cursor,
+    idempotency_key,
+    job_object,
+    json_body,
+    problem_types,
+    problems,
+    query,
+    request_context,
+    schemas,
+    waiting,
+)
+from workers import rerun as rerunning
 
 # A job may change between the look and the update; it has few states, so it cannot keep on doing so.
 ATTEMPTS_TO_CANCEL = 5
+
+_REFUSALS = {
+    rerunning.Why.NOT_FINISHED: problem_types.NOT_READY,
+    rerunning.Why.UPLOAD_GONE: problem_types.UPLOAD_GONE,
+    rerunning.Why.NOT_VALID: problem_types.NOT_REPEATABLE,
+    rerunning.Why.DATASET_MISSING: problem_types.DATASET_MISSING,
+}
 
 
 def find(job_id: str, kind: JobKind | None) -> Job:
@@ -59,6 +82,7 @@ def listing(parameters: schemas.ListQuery, *, path: str, kind: JobKind | None) -
 def cancel(job_id: str, kind: JobKind | None) -> flask.Response:
     """Cancel a job: at once while it is queued, else by asking its worker to stop."""
     query.read(schemas.NoParameters)
+    reason = _cancel_request().reason
     for _ in range(ATTEMPTS_TO_CANCEL):
         job = find(job_id, kind)
         auth.demand(auth.WRITES_KIND[JobKind(job.kind)])
@@ -70,13 +94,45 @@ def cancel(job_id: str, kind: JobKind | None) -> flask.Response:
             )
         with session.transaction() as db:
             change = transitions.cancel_queued if job.status == JobStatus.QUEUED else transitions.request_cancel
-            changed = change(db, job.id)
+            changed = change(db, job.id, by=auth.caller().name, why=reason)
         if changed:
             now = find(job_id, kind)
             return job_object.answer(now, status=200 if now.status == JobStatus.CANCELLED else 202)
     raise problems.Problem(
         problem_types.NOT_READY, "The job keeps changing its state; try again.", headers={"Retry-After": "1"}
     )
+
+
+def rerun(job_id: str, kind: JobKind | None) -> flask.Response:
+    """Do again what a finished job did, as a new job."""
+    options = query.read(schemas.RerunQuery)
+    key = idempotency_key.bind(idempotency_key.given(), {"query": options.model_dump(mode="json", include={"pinned"})})
+    job = find(job_id, kind)
+    auth.demand(auth.WRITES_KIND[JobKind(job.kind)])
+    return accepting.answer(accepting.accept(lambda db: _rerun(db, job, options), key), options.wait)
+
+
+def _rerun(db: Session, job: Job, options: schemas.RerunQuery) -> Job:
+    try:
+        return rerunning.rerun(
+            db,
+            job,
+            pinned=options.pinned,
+            request_id=request_context.request_id(),
+            traceparent=request_context.traceparent(),
+        )
+    except rerunning.RefusedError as error:
+        headers = {"Retry-After": str(job_object.RETRY_AFTER)} if error.why is rerunning.Why.NOT_FINISHED else {}
+        facts = {"job_status": job.status}
+        raise problems.Problem(_REFUSALS[error.why], error.detail, headers=headers, facts=facts) from error
+
+
+def _cancel_request() -> schemas.CancelRequest:
+    raw = json_body.read_if_any()
+    try:
+        return schemas.CancelRequest.model_validate(raw)
+    except pydantic.ValidationError as error:
+        raise problems.invalid(error, raw, known=schemas.CancelRequest.model_fields) from error
 
 
 def _next_link(parameters: schemas.ListQuery, path: str, last: uuid.UUID) -> str:

@@ -30,6 +30,19 @@ def read() -> dict[str, Any]:
     return value
 
 
+def read_if_any() -> dict[str, Any]:
+    """Return the body, where there may be none: then it is as good as `{}`.
+
+    Raises:
+        problems.Problem: as `read` does.
+    """
+    return {} if flask.request.content_length in {None, 0} and not _is_chunked() else read()
+
+
+def _is_chunked() -> bool:
+    return "chunked" in flask.request.headers.get("Transfer-Encoding", "").lower()
+
+
 def _receive() -> bytes:
     with body_errors.translated():
         return flask.request.get_data(cache=False)

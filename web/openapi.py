@@ -9,17 +9,29 @@ import pydantic
 from pydantic.json_schema import JsonSchemaMode
 
 from analytics.catalogue import registry
-from web import examples, operations, problems, schemas
+from web import examples, idempotency_key, operations, problems, schemas
 from web.operations import Operation, Reply
 from web.problem_types import ProblemType
 
 VERSION = "1"
+HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    idempotency_key.HEADER: {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
+}
 REFERENCE = "#/components/schemas/{model}"
 
+IDEMPOTENCY = (
+    "A key of your own for this request, 1 to 255 printable ASCII characters, such as a random UUID. The same request with the "
+    "same key makes one job, however often it is sent within 24 hours. Without a key, a request that is sent again after a "
+    "broken connection may make a second job."
+)
 HEADERS: Mapping[str, Mapping[str, Any]] = {
     "Location": {"description": "Address of the job", "schema": {"type": "string", "format": "uri-reference"}},
     "Retry-After": {"description": "Seconds after which to ask again", "schema": {"type": "integer"}},
     "Preference-Applied": {"description": "The preference that was followed", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true`: an earlier request with the same idempotency key has made this job; nothing new was accepted",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
     "ETag": {"description": "Strong validator of this result in this format", "schema": {"type": "string"}},
     "Content-Disposition": {"description": "Name for the download", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
@@ -97,12 +109,16 @@ def _operation(operation: Operation, components: _Components) -> dict[str, Any]:
         described["security"] = []
     if operation.body is not None:
         described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _report_request(components)}},
+            "required": operation.body_required,
+            "content": {"application/json": {"schema": _body(operation.body, components)}},
         }
     elif operation.file_body:
         described["requestBody"] = {"required": True, "content": dict(operations.FILE_BODY)}
     return described
+
+
+def _body(model: type[pydantic.BaseModel], components: _Components) -> dict[str, Any]:
+    return _report_request(components) if model is schemas.ReportRequest else components.reference(model, "validation")
 
 
 def _report_request(components: _Components) -> dict[str, Any]:
@@ -161,6 +177,8 @@ def _headers_read(operation: Operation) -> Iterable[dict[str, Any]]:
     names = {"X-Request-Id": "Your own id for this request; repeated on the answer and in the log"}
     if operation.prefer:
         names["Prefer"] = wait
+    if operation.keyed:
+        names[idempotency_key.HEADER] = IDEMPOTENCY
     if 304 in operation.replies:
         names["If-None-Match"] = "The ETag of the result you have"
     for name, description in names.items():
@@ -169,7 +187,7 @@ def _headers_read(operation: Operation) -> Iterable[dict[str, Any]]:
             "in": "header",
             "required": False,
             "description": description,
-            "schema": {"type": "string"},
+            "schema": HEADER_SCHEMAS.get(name, {"type": "string"}),
         }
 
 

@@ -25,8 +25,15 @@ FILE_BODY: Mapping[str, Any] = {
 }
 
 ALWAYS = (problem_types.INTERNAL_ERROR,)
-KEYED = (problem_types.UNAUTHENTICATED, problem_types.INSUFFICIENT_SCOPE, problem_types.DATABASE_UNAVAILABLE)
+AUTHENTICATED = (problem_types.UNAUTHENTICATED, problem_types.INSUFFICIENT_SCOPE, problem_types.DATABASE_UNAVAILABLE)
+IDEMPOTENT = (
+    problem_types.IDEMPOTENCY_KEY_IN_USE,
+    problem_types.IDEMPOTENCY_KEY_REUSED,
+    problem_types.OUTCOME_UNKNOWN,
+)
 NO_SUCH_JOB = (problem_types.NOT_FOUND,)
+RERUN_OF_REPORT = (problem_types.NOT_REPEATABLE, problem_types.DATASET_MISSING)
+RERUN_OF_IMPORT = (problem_types.UPLOAD_GONE,)
 NO_RESULT = (problem_types.NOT_READY, problem_types.NO_RESULT, problem_types.RESULT_EXPIRED)
 RESULT_HEADERS = ("ETag", "Content-Disposition")
 
@@ -54,18 +61,28 @@ class Operation:
     scopes: tuple[Scope, ...] = ()
     query: Schema = schemas.NoParameters
     body: Schema | None = None
+    body_required: bool = True
     file_body: bool = False
     prefer: bool = False
+    keyed: bool = False
     problems: tuple[ProblemType, ...] = field(default=())
 
     @property
     def all_problems(self) -> tuple[ProblemType, ...]:
         """Everything that can go wrong, beside what the operation itself lists."""
         validated = (problem_types.INVALID_REQUEST,) if self.scopes else ()
-        return (*self.problems, *validated, *(KEYED if self.scopes else ()), *ALWAYS)
+        return (
+            *self.problems,
+            *validated,
+            *(IDEMPOTENT if self.keyed else ()),
+            *(AUTHENTICATED if self.scopes else ()),
+            *ALWAYS,
+        )
 
 
-ACCEPTED = ("Location", "Retry-After", "Preference-Applied")
+FINISHED = ("Location", "Preference-Applied", "Idempotent-Replayed")
+ACCEPTED = ("Location", "Retry-After", "Preference-Applied", "Idempotent-Replayed")
+JSON_BODY = (problem_types.MALFORMED, problem_types.TOO_LARGE, problem_types.UNSUPPORTED_MEDIA_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,7 @@ class Collection:
     read: tuple[Scope, ...]
     write: tuple[Scope, ...]
     query: Schema
+    rerun_problems: tuple[ProblemType, ...]
 
 
 def _job_operations(jobs: Collection) -> tuple[Operation, ...]:
@@ -118,7 +136,25 @@ def _job_operations(jobs: Collection) -> tuple[Operation, ...]:
                 202: Reply("Its worker has been asked to stop", model, headers=("Retry-After",)),
             },
             scopes=write,
-            problems=(*NO_SUCH_JOB, problem_types.JOB_FINISHED),
+            body=schemas.CancelRequest,
+            body_required=False,
+            problems=(*NO_SUCH_JOB, problem_types.JOB_FINISHED, problem_types.NOT_READY, *JSON_BODY),
+        ),
+        Operation(
+            "post",
+            f"{path}/{{job_id}}/rerun",
+            f"rerun_{name}",
+            tag,
+            f"Run a finished {name} again, as a new job",
+            {
+                200: Reply("It finished within the time waited for", model, headers=FINISHED),
+                202: Reply("Accepted and kept: another job, with an id of its own", model, headers=ACCEPTED),
+            },
+            scopes=write,
+            query=schemas.RerunQuery,
+            prefer=True,
+            keyed=True,
+            problems=(*NO_SUCH_JOB, problem_types.NOT_READY, *jobs.rerun_problems),
         ),
     )
 
@@ -134,7 +170,7 @@ REPORTS = (
             200: Reply(
                 "It finished within the time waited for; or, with `dry_run`, what it would do",
                 schemas.ReportJob | schemas.DryRun,
-                headers=("Location", "Preference-Applied"),
+                headers=FINISHED,
             ),
             202: Reply("Accepted and kept", schemas.ReportJob, headers=ACCEPTED),
         },
@@ -142,10 +178,9 @@ REPORTS = (
         query=schemas.SubmitQuery,
         body=schemas.ReportRequest,
         prefer=True,
+        keyed=True,
         problems=(
-            problem_types.MALFORMED,
-            problem_types.TOO_LARGE,
-            problem_types.UNSUPPORTED_MEDIA_TYPE,
+            *JSON_BODY,
             problem_types.UNKNOWN_REPORT_TYPE,
             problem_types.DATASET_MISSING,
             problem_types.UNKNOWN_DATASET_VERSION,
@@ -160,6 +195,7 @@ REPORTS = (
             read=(Scope.REPORTS_READ,),
             write=(Scope.REPORTS_WRITE,),
             query=schemas.ListQuery,
+            rerun_problems=RERUN_OF_REPORT,
         )
     ),
     Operation(
@@ -198,15 +234,14 @@ IMPORTS = (
         "Imports",
         "Import a file; it is the body, or the form field `file`",
         {
-            200: Reply(
-                "It finished within the time waited for", schemas.ImportJob, headers=("Location", "Preference-Applied")
-            ),
+            200: Reply("It finished within the time waited for", schemas.ImportJob, headers=FINISHED),
             202: Reply("Accepted and kept", schemas.ImportJob, headers=ACCEPTED),
         },
         scopes=(Scope.DATASETS_WRITE,),
         query=import_query.ImportQuery,
         file_body=True,
         prefer=True,
+        keyed=True,
         problems=(
             problem_types.MALFORMED,
             problem_types.INCOMPLETE_BODY,
@@ -226,6 +261,7 @@ IMPORTS = (
             read=(Scope.DATASETS_READ,),
             write=(Scope.DATASETS_WRITE,),
             query=schemas.ListQuery,
+            rerun_problems=RERUN_OF_IMPORT,
         )
     ),
     Operation(
@@ -257,6 +293,7 @@ JOBS = _job_operations(
         read=(Scope.REPORTS_READ, Scope.DATASETS_READ),
         write=(Scope.REPORTS_WRITE, Scope.DATASETS_WRITE),
         query=schemas.JobListQuery,
+        rerun_problems=(*RERUN_OF_REPORT, *RERUN_OF_IMPORT),
     )
 )
 

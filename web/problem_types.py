@@ -84,6 +84,24 @@ JOB_FINISHED = ProblemType(
     "The job has already finished",
     "A finished job cannot be cancelled; its state never changes again.",
 )
+UPLOAD_GONE = ProblemType(
+    "upload-gone",
+    409,
+    "The file of the import is not kept any more",
+    "Send the file again with POST /v1/imports. The files of failed and cancelled imports are kept for 7 days.",
+)
+NOT_REPEATABLE = ProblemType(
+    "not-repeatable",
+    409,
+    "The job cannot be run again as it was",
+    "This release does not know its type, or does not take its parameters. Submit it anew; /v1/report-types says how.",
+)
+IDEMPOTENCY_KEY_IN_USE = ProblemType(
+    "idempotency-key-in-use",
+    409,
+    "Another request with this idempotency key is being decided",
+    "Send the same request again after `Retry-After` seconds; the answer will be that of the first.",
+)
 RESULT_EXPIRED = ProblemType(
     "result-expired",
     410,
@@ -107,6 +125,13 @@ INVALID_REQUEST = ProblemType(
     422,
     "The request is not valid",
     "Each entry of `errors` points at one field (`#/params/bins` in the body, `#/query/limit` in the query) and says why.",
+)
+IDEMPOTENCY_KEY_REUSED = ProblemType(
+    "idempotency-key-reused",
+    422,
+    "This idempotency key belongs to another request",
+    "Use a new key for a new request. A key stands for one method, path, query and body (for an import also the bytes of its "
+    "file) for 24 hours; `wait` may differ.",
 )
 UNKNOWN_REPORT_TYPE = ProblemType(
     "unknown-report-type",
@@ -144,6 +169,13 @@ DATABASE_UNAVAILABLE = ProblemType(
     "The database does not answer",
     "Nothing is accepted that cannot be kept. Try again after `Retry-After` seconds.",
 )
+OUTCOME_UNKNOWN = ProblemType(
+    "outcome-unknown",
+    503,
+    "Whether the request was accepted is not known",
+    "The connection to the database broke during the commit. Send the request again with the same `Idempotency-Key`: it is "
+    "accepted once. Without a key look at `GET /v1/jobs` first, because a job may be there already.",
+)
 STORAGE_FULL = ProblemType(
     "storage-full",
     507,
@@ -163,16 +195,21 @@ ALL: tuple[ProblemType, ...] = (
     NOT_READY,
     NO_RESULT,
     JOB_FINISHED,
+    UPLOAD_GONE,
+    NOT_REPEATABLE,
+    IDEMPOTENCY_KEY_IN_USE,
     RESULT_EXPIRED,
     TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     INVALID_REQUEST,
+    IDEMPOTENCY_KEY_REUSED,
     UNKNOWN_REPORT_TYPE,
     DATASET_MISSING,
     UNKNOWN_DATASET_VERSION,
     EMPTY_FILE,
     INTERNAL_ERROR,
     DATABASE_UNAVAILABLE,
+    OUTCOME_UNKNOWN,
     STORAGE_FULL,
 )
 

@@ -23,6 +23,16 @@ def request_id() -> str:
     return str(flask.g.request_id)
 
 
+def note_commit() -> None:
+    """Note that the transaction that accepts this request's job is being committed."""
+    flask.g.commit_began = True
+
+
+def may_be_accepted() -> bool:
+    """Tell whether a job may have been accepted for this request, even if it ends in an error."""
+    return bool(flask.g.get("commit_began", False))
+
+
 def traceparent() -> str | None:
     """Return the caller's W3C trace context, if it is sound."""
     given = flask.request.headers.get("traceparent", "")

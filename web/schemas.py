@@ -2,10 +2,11 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models import transitions
 from models.job_states import JobKind, JobStatus
 
 Item = TypeVar("Item")
@@ -13,6 +14,10 @@ Item = TypeVar("Item")
 JOB_ID = "0198c2f0-7a1e-7c55-9d2b-3f6c1d0a4e21"
 
 LONGEST_WAIT = 30
+LARGEST_PRIORITY = 9
+PRIORITY = (
+    "0 to 9: higher runs first among the waiting jobs of your organisation. It moves nothing past other organisations"
+)
 
 
 class Request(BaseModel):
@@ -42,6 +47,13 @@ class WaitQuery(Request):
 
 class SubmitQuery(WaitQuery):
     dry_run: bool = Field(default=False, description="Only say what would be done: nothing is accepted")
+
+
+class RerunQuery(WaitQuery):
+    pinned: bool = Field(
+        default=False,
+        description="Read the very versions of the datasets that the job read, instead of the newest; imports read none",
+    )
 
 
 class ResultQuery(Request):
@@ -74,6 +86,20 @@ class ReportRequest(Request):
     dataset_versions: dict[str, int] | None = Field(
         default=None, description="Versions of datasets to read; a dataset left out is read in its newest version"
     )
+    priority: Annotated[int, Field(strict=True)] = Field(
+        default=transitions.DEFAULT_PRIORITY,
+        ge=0,
+        le=LARGEST_PRIORITY,
+        description=PRIORITY,
+    )
+
+
+class CancelRequest(Request):
+    """Why a job is to end. The body may be left out."""
+
+    reason: str | None = Field(
+        default=None, max_length=500, description="Kept with the job and shown to whoever looks at it"
+    )
 
 
 class Progress(Answer):
@@ -96,12 +122,21 @@ class JobError(Answer):
     detail: str | None = None
 
 
+class Cancellation(Answer):
+    """Who asked for the end of a job, and why."""
+
+    by: str | None = Field(description="The caller's key, by the part that is no secret; or the operator")
+    reason: str | None
+    requested_at: datetime
+
+
 class JobLinks(Answer):
     """Where to go from a job."""
 
     self: str = Field(description="The job itself")
     result: str | None = Field(description="Its result, once it has succeeded; null for kinds that have none")
     cancel: str = Field(description="POST here to cancel it")
+    rerun: str = Field(description="POST here to run it again once it has finished, as a new job")
     events: str | None = Field(description="Its events; null where there is no stream of them")
 
 
@@ -122,6 +157,7 @@ class JobObject(Answer):
     status: JobStatus
     params: dict[str, Any] = Field(description="Canonical parameters, defaults filled in")
     label: str | None
+    priority: int = Field(description="0 to 9, higher first, among the waiting jobs of the same organisation")
     progress: Progress | None
     attempt: int = Field(description="Which attempt this is; 0 before the first")
     max_attempts: int
@@ -131,6 +167,7 @@ class JobObject(Answer):
     expires_at: datetime | None = Field(description="When the result is removed")
     reused: bool = Field(description="Whether a stored result or a running job was used instead of a new one")
     error: JobError | None
+    cancellation: Cancellation | None = Field(description="Set from the moment somebody asked for the job's end")
 
 
 class ReportJob(JobObject):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from models import heartbeat, job_retention, jobs, result, session, settings
+from models import heartbeat, idempotency, job_retention, jobs, result, session, settings
 
 BATCH = 100
 # A file this young may belong to a request that has not inserted its job yet.

@@ -47,6 +47,7 @@ def test_a_submitted_report_is_a_job_as_the_contract_has_it(ready: Caller) -> No
         "type": "rfm",
         "status": "queued",
         "label": "Q1",
+        "priority": 5,
         "progress": None,
         "attempt": 0,
         "max_attempts": 3,
@@ -55,10 +56,12 @@ def test_a_submitted_report_is_a_job_as_the_contract_has_it(ready: Caller) -> No
         "expires_at": None,
         "reused": False,
         "error": None,
+        "cancellation": None,
         "links": {
             "self": here,
             "result": f"{here}/result",
             "cancel": f"{here}/cancel",
+            "rerun": f"{here}/rerun",
             "events": None,
             "manifest": f"{here}/manifest",
         },
@@ -137,9 +140,10 @@ def test_waiting_in_vain_ends_in_time_with_202(ready: Caller) -> None:
 
 def test_a_queued_job_is_cancelled_at_once_and_only_once(ready: Caller) -> None:
     job = submit(ready)
-    answer = ready.post(job["links"]["cancel"])
+    answer = ready.post(job["links"]["cancel"], {"reason": "wrong year"})
     assert answer.status_code == 200
     assert answer.json["status"] == "cancelled"
+    assert answer.json["cancellation"]["reason"] == "wrong year"
     again = ready.post(job["links"]["cancel"])
     assert again.status_code == 409
     assert again.json["type"] == "/docs/problems/job-finished"
@@ -152,6 +156,10 @@ def test_cancelling_a_running_job_asks_its_worker(ready: Caller) -> None:
         answer = ready.post(f"/v1/jobs/{job['id']}/cancel")
         assert answer.status_code == 202
         assert answer.json["status"] == "running"
+        assert answer.json["cancellation"]["by"] == f"key {ready.secret[:10]}"
+        assert answer.json["cancellation"]["reason"] is None
+        assert answer.json["cancellation"]["requested_at"].endswith("Z")
+        assert ready.secret not in answer.text
     assert web_api.row(job["id"]).cancel_requested_at is not None
     assert web_api.row(job["id"]).status == JobStatus.RUNNING
 

@@ -85,9 +85,11 @@ def give_dataset(caller: Caller, name: str = "orders", *, version: int = 0, rows
     with session.transaction() as db:
         job = transitions.accept(
             db,
-            transitions.NewJob(organisation_id=caller.organisation_id, kind=JobKind.IMPORT, type=name, params={}),
+            transitions.NewJob(
+                organisation_id=caller.organisation_id, kind=JobKind.IMPORT, type=name, params={}, queue="imports"
+            ),
         )
-        transitions.cancel_queued(db, job.id)
+        transitions.cancel_queued(db, job.id, by="a test")
         dataset.record(
             db,
             DatasetVersion(

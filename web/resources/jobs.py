@@ -32,3 +32,9 @@ def show(job_id: str) -> flask.Response:
 @auth.requires(Scope.REPORTS_WRITE, Scope.DATASETS_WRITE)
 def cancel(job_id: str) -> flask.Response:
     return job_views.cancel(job_id, None)
+
+
+@blueprint.post("/<job_id>/rerun")
+@auth.requires(Scope.REPORTS_WRITE, Scope.DATASETS_WRITE)
+def rerun(job_id: str) -> flask.Response:
+    return job_views.rerun(job_id, None)

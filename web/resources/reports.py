@@ -1,25 +1,27 @@
-"""Reports: asked for, listed, fetched, cancelled, read."""
+"""Reports: asked for, listed, fetched, cancelled, run again, read."""
 
 import flask
 import pydantic
+from sqlalchemy.orm import Session
 
 from models import session, transitions
 from models.api_key import Scope
+from models.job import Job
 from models.job_states import JobKind
 from web import (
+    accepting,
     auth,
     formats,
+    idempotency_key,
     job_object,
     job_views,
     json_body,
     problems,
-    publishing,
     query,
     report_plan,
     request_context,
     results,
     schemas,
-    waiting,
 )
 from workers import routing
 
@@ -33,14 +35,12 @@ PATH = "/v1/reports"
 def submit() -> flask.Response:
     options = query.read(schemas.SubmitQuery)
     request = _request()
-    with session.transaction() as db:
-        plan = report_plan.make(db, request, auth.caller())
-        if options.dry_run:
-            return job_object.as_json(plan.dry_run())
-        job = transitions.accept(db, _new_job(plan, request.label))
-    publishing.publish(job)
-    job, headers = waiting.until_finished(job, waiting.wanted(options.wait))
-    return job_object.accepted(job, headers=headers)
+    if options.dry_run:
+        with session.transaction() as db:
+            return job_object.as_json(report_plan.make(db, request, auth.caller()).dry_run())
+    asked = request.model_dump(mode="json", exclude_defaults=True)
+    key = idempotency_key.bind(idempotency_key.given(), {"body": asked})
+    return accepting.answer(accepting.accept(lambda db: _accept(db, request), key), options.wait)
 
 
 @blueprint.get("")
@@ -59,6 +59,12 @@ def show(job_id: str) -> flask.Response:
 @auth.requires(Scope.REPORTS_WRITE)
 def cancel(job_id: str) -> flask.Response:
     return job_views.cancel(job_id, JobKind.REPORT)
+
+
+@blueprint.post("/<job_id>/rerun")
+@auth.requires(Scope.REPORTS_WRITE)
+def rerun(job_id: str) -> flask.Response:
+    return job_views.rerun(job_id, JobKind.REPORT)
 
 
 @blueprint.get("/<job_id>/result")
@@ -87,15 +93,18 @@ def _request() -> schemas.ReportRequest:
         raise problems.invalid(error, raw, known=schemas.ReportRequest.model_fields) from error
 
 
-def _new_job(plan: report_plan.Plan, label: str | None) -> transitions.NewJob:
-    return transitions.NewJob(
+def _accept(db: Session, request: schemas.ReportRequest) -> Job:
+    plan = report_plan.make(db, request, auth.caller())
+    new = transitions.NewJob(
         organisation_id=auth.caller().organisation_id,
         kind=JobKind.REPORT,
         type=plan.type.name,
         params=plan.params,
         queue=routing.queue_of_report(plan.rows),
+        priority=request.priority,
         dataset_versions=plan.pins,
-        label=label,
+        label=request.label,
         request_id=request_context.request_id(),
         traceparent=request_context.traceparent(),
     )
+    return transitions.accept(db, new)

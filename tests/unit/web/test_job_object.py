@@ -19,6 +19,7 @@ def row(kind: str, **values: Any) -> Job:
         "status": "queued",
         "params": {"bins": 5},
         "attempt": 0,
+        "priority": 5,
         "max_attempts": 3,
         "created_at": datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC),
         **values,
@@ -34,7 +35,7 @@ def shown(job: Job) -> dict[str, Any]:
 def test_a_report_has_exactly_the_members_of_the_contract() -> None:
     assert set(shown(row("report"))) == {
         "id", "kind", "type", "status", "params", "label", "progress", "attempt", "max_attempts", "created_at",
-        "started_at", "finished_at", "expires_at", "reused", "error", "links",
+        "started_at", "finished_at", "expires_at", "reused", "error", "links", "priority", "cancellation",
     }  # fmt: skip
 
 
