@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run demo sample test test-unit check format bench lock clean
+.PHONY: help install install-dev run demo sample test test-unit chaos soak check format bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,12 @@ test: install-dev ## Run all tests on a real stack that they start themselves
 
 test-unit: install-dev ## Run only the tests that need no service
 	$(BIN)/python -m pytest tests/unit
+
+chaos: install-dev ## Play every fault of the chaos suite at full size, for about an hour. ONLY=S1,S13 SEED=n SCALE=0.1 narrow it
+	$(BIN)/python -m tests.chaos $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE))
+
+soak: install-dev ## A random fault every minute, for HOURS=n
+	$(BIN)/python -m tests.chaos --soak $(or $(HOURS),24) $(if $(SEED),--seed $(SEED))
 
 check: install-dev ## Lint, types and layering
 	$(BIN)/ruff check .

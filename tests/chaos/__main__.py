@@ -1,0 +1,43 @@
+"""The chaos suite: `python -m tests.chaos [--only S1,S13] [--seed N] [--scale 1.0] [--json FILE]`."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from tests.chaos.harness import scenario, suite
+
+
+def main() -> int:
+    """Play the scenarios asked for, print the tables, and fail if one of them failed."""
+    options = _options()
+    seed = options.seed if options.seed is not None else time.time_ns() % 1_000_000
+    names = options.only.split(",") if options.only else list(suite.registry())
+    unknown = sorted(set(names) - suite.registry().keys())
+    if unknown:
+        print(f"unknown: {', '.join(unknown)}; known: {', '.join(scenario.in_order(list(suite.registry())))}")
+        return 2
+    folder = options.results or suite.RESULTS / f"{time.strftime('%Y%m%dT%H%M%S')}-{seed}"
+    print(f"seed {seed}, histories in {folder}", flush=True)
+    outcomes, points = suite.play_all(
+        names, seed=seed, scale=options.scale, folder=folder, say=lambda text: print(text, flush=True)
+    )
+    suite.write_json(options.json or folder / "outcomes.json", outcomes, points, seed=seed, scale=options.scale)
+    print(f"\n{suite.table(outcomes)}\n\n{suite.points_table(points)}\n\nseed {seed}")
+    return 1 if any(outcome.failure for outcome in outcomes) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--only", help="names of scenarios, separated by commas; all of them by default")
+    parser.add_argument("--seed", type=int, help="what all chance is made from; a new one by default")
+    parser.add_argument("--scale", type=float, default=1.0, help="1.0 for the published figures, 0.05 for a quick look")
+    parser.add_argument("--json", type=Path, help="where to write the outcomes as JSON")
+    parser.add_argument(
+        "--results", type=Path, help="folder of histories and logs; a new one under var/chaos by default"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

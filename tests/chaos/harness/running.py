@@ -1,0 +1,222 @@
+"""A running stack that knows probes, with links that can be broken and a database that can be looked into."""
+
+import contextlib
+import functools
+import secrets
+import shutil
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+import sqlalchemy
+from sqlalchemy.orm import Session
+
+from cli import procfile
+from cli.stack import Stack
+from models import api_key, organisations, settings
+from tests.chaos.harness.proxy import TcpProxy
+
+PROCFILE = Path(__file__).parents[1] / "stack" / "Procfile"
+# How long the database may be away before looking into it is given up: it is being killed all the time.
+DATABASE_SECONDS = 60.0
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which stack a scenario needs. Scenarios with equal plans share one."""
+
+    links: tuple[str, ...] = ()
+    """Lines of the Procfile whose ways to PostgreSQL and Redis lead through proxies."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    without: tuple[str, ...] = ("flower",)
+    """Lines of the Procfile that are left out."""
+    twice: tuple[str, ...] = ()
+    """Lines that run twice; the second is called `NAME-2`."""
+    wrapped: Mapping[str, str] = field(default_factory=dict)
+    """Lines and the command that is put in front of them, such as one that shifts the clock."""
+    grace_seconds: float = 60.0
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+DEFAULT = Plan()
+# The suite's claims are made with the product's own lease and sweep; only what upkeep keeps for a month is kept shorter.
+ENVIRONMENT = {"LOG_LEVEL": "INFO", "ENGINE_MEMORY": "512MB", "ENGINE_THREADS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The two ways out of one process of the stack."""
+
+    database: TcpProxy
+    broker: TcpProxy
+
+    def all(self) -> tuple[TcpProxy, TcpProxy]:
+        return (self.database, self.broker)
+
+    def heal(self) -> None:
+        for proxy in self.all():
+            proxy.heal()
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """Who submits: an organisation of the scenario's own, and its key."""
+
+    id: uuid.UUID
+    name: str
+    api_key: str
+
+
+class ChaosStack:
+    """`reckoner up` with the tests' Procfile."""
+
+    def __init__(self, home: Path, plan: Plan = DEFAULT) -> None:
+        self.plan = plan
+        self.home = home
+        self.failpoints = home / "failpoints"
+        self.links: dict[str, Links] = {}
+        self.points: Counter[str] = Counter()
+        """How often each point of the code at which something was made to fail was reached."""
+        self.stack = Stack(
+            home=home,
+            start_seconds=180.0,
+            arguments=(
+                "--procfile",
+                str(home / "Procfile"),
+                "--grace",
+                str(plan.grace_seconds),
+            ),
+            environment=ENVIRONMENT | {"FAILPOINTS_DIR": str(self.failpoints)} | dict(plan.environment),
+        )
+
+    def start(self) -> None:
+        self.failpoints.mkdir(mode=0o777, parents=True, exist_ok=True)
+        self._make_links()
+        (self.home / "Procfile").write_text(self._procfile(), encoding="utf-8")
+        self.stack.start()
+
+    def stop(self) -> None:
+        try:
+            self.stack.stop()
+        finally:
+            for links in self.links.values():
+                for proxy in links.all():
+                    proxy.stop()
+            self.links.clear()
+
+    def remove(self) -> None:
+        """Remove everything but its log."""
+        for entry in self.home.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return self.stack.pids
+
+    @property
+    def web_url(self) -> str:
+        return self.stack.web_url
+
+    @functools.cached_property
+    def settings(self) -> settings.Settings:
+        return settings.Settings(reckoner_home=self.home, database_url=None, redis_url=None)
+
+    @property
+    def redis_socket(self) -> Path:
+        return self.settings.socket_folder / "redis.sock"
+
+    @property
+    def database_socket(self) -> Path:
+        return self.settings.socket_folder / ".s.PGSQL.5432"
+
+    def redis(self) -> redis.Redis:
+        """Speak to Redis itself, past all proxies."""
+        return redis.Redis(unix_socket_path=str(self.redis_socket), socket_timeout=5)
+
+    def connect(self, *, autocommit: bool = True) -> psycopg.Connection[Row]:
+        """Open the database itself, past all proxies."""
+        return psycopg.connect(
+            dbname="reckoner",
+            user="reckoner",
+            host=str(self.settings.socket_folder),
+            autocommit=autocommit,
+            connect_timeout=5,
+        )
+
+    def rows(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+        """Ask the database; where it is being restarted this moment, ask again."""
+        deadline = time.monotonic() + DATABASE_SECONDS
+        while True:
+            try:
+                with contextlib.closing(self.connect()) as connection:
+                    return connection.execute(query.encode(), parameters).fetchall()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def one(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+        """Return the first column of the first row; None where there is none."""
+        rows = self.rows(query, parameters)
+        return rows[0][0] if rows else None
+
+    def new_organisation(self) -> Organisation:
+        """Make an organisation and a key of it, past the command line, whose start would take a second."""
+        name = f"chaos {secrets.token_hex(6)}"
+        with self._session() as db:
+            made = organisations.ensure(db, name)
+            issued = organisations.issue_key(db, made, name="chaos", scopes=[api_key.Scope.ADMIN])
+            return Organisation(made.id, name, issued.secret)
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[Session]:
+        engine = sqlalchemy.create_engine(self.settings.sqlalchemy_url, poolclass=sqlalchemy.NullPool)
+        try:
+            with Session(engine) as db, db.begin():
+                yield db
+        finally:
+            engine.dispose()
+
+    def _make_links(self) -> None:
+        for name in self.plan.links:
+            links = Links(
+                TcpProxy(self.database_socket, name=f"{name} to database"),
+                TcpProxy(self.redis_socket, name=f"{name} to broker"),
+            )
+            for proxy in links.all():
+                proxy.start()
+            self.links[name] = links
+
+    def _procfile(self) -> str:
+        parsed = procfile.read(PROCFILE)
+        lines = [f"{parsed.release.name}: {parsed.release.command}"] if parsed.release else []
+        for entry in parsed.processes:
+            if entry.name in self.plan.without:
+                continue
+            lines.append(self._line(entry.name, entry.command))
+            if entry.name in self.plan.twice:
+                lines.append(self._line(f"{entry.name}-2", entry.command.replace("@%h", "-2@%h")))
+        return "\n".join(lines) + "\n"
+
+    def _line(self, name: str, command: str) -> str:
+        links = self.links.get(name)
+        assignments = ""
+        if links is not None:
+            # Each socket accepts only local, trusted connections, and to the servers the proxy is local.
+            database = f"postgresql://reckoner@127.0.0.1:{links.database.port}/reckoner?sslmode=disable"
+            assignments = f"DATABASE_URL='{database}' REDIS_URL=redis://127.0.0.1:{links.broker.port}/0 "
+        wrapping = self.plan.wrapped.get(name)
+        # The supervisor puts `env` before a line that starts with an assignment; before a program, nobody would.
+        prefix = f"{assignments}{wrapping} " if wrapping else assignments
+        return f"{name}: {prefix}{command}"
