@@ -11,4 +11,5 @@ class ExitCode(enum.IntEnum):
     UNREACHABLE = 4  # No stack answers for this home.
     JOB_FAILED = 5  # The job that was waited for failed or was cancelled.
     TIMED_OUT = 6  # What was waited for did not happen in time.
+    UNSAFE = 78  # A setting or a server is unsafe, and ALLOW_UNSAFE is not set (EX_CONFIG of sysexits.h).
     INTERRUPTED = 130  # Ctrl-C, as shells count it.

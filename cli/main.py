@@ -26,6 +26,7 @@ COMMANDS = {
     "report": Registered("cli.report", "Run a report and show or save it."),
     "jobs": Registered("cli.jobs", "List, show and cancel jobs."),
     "keys": Registered("cli.keys", "Create, list and revoke API keys."),
+    "health": Registered("cli.health", "Tell a process manager whether a process does its work."),
     "doctor": Registered("cli.doctor", "Check that this installation is safe to trust with jobs."),
 }
 
@@ -79,7 +80,8 @@ def _explain(error: pydantic.ValidationError) -> str:
 def main(ctx: click.Context) -> None:
     """Reckoner: CRM data in, reports out.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 already running, 4 no stack answers, 5 the job failed, 6 not done in time.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 already running, 4 no stack answers, 5 the job failed, 6 not done in time,
+    78 unsafe, not started.
     """
     ctx.ensure_object(invocation.Invocation)
 

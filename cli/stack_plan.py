@@ -34,17 +34,45 @@ def stages(plan: Plan, *, say: Callable[[str], None]) -> list[list[ProcessSpec]]
         StartError: an embedded server cannot run here.
     """
     servers = embedded.specs(plan.settings, environment=plan.environment, say=say)
-    steps = [_step(plan, "release", plan.procfile.release.argv)] if plan.procfile.release else []
+    processes = [_process(plan, entry) for entry in plan.procfile.processes]
+    if plan.procfile.release is None:
+        return [servers, processes]
+    release = _step(plan, "release", plan.procfile.release.argv)
+    # Settings are checked while the servers start, the servers when the release has brought the schema up to date.
+    check_settings, check_servers = (
+        _step(plan, f"check-{what}", (sys.executable, "-m", "workers.doctor", what)) for what in ("settings", "servers")
+    )
     # A database of one's own gets no key by itself; `reckoner keys create` makes it.
-    keys = bool(steps) and plan.settings.uses_embedded_database
-    credentials = [_step(plan, "credentials", (sys.executable, "-m", "cli.credentials"))] if keys else []
-    return [servers, steps, credentials, [_process(plan, entry) for entry in plan.procfile.processes]]
+    keys = [_step(plan, "credentials", (sys.executable, "-m", "cli.credentials"))]
+    before = [check_servers, *(keys if plan.settings.uses_embedded_database else [])]
+    return [[*servers, check_settings], [release], before, [*processes, *_watchdog(plan)]]
 
 
 def _step(plan: Plan, name: str, argv: tuple[str, ...]) -> ProcessSpec:
     return ProcessSpec(
         name=name, kind=Kind.STEP, argv=argv, environment=plan.environment, working_folder=PROJECT_FOLDER
     )
+
+
+def _watchdog(plan: Plan) -> list[ProcessSpec]:
+    """The process that ends those of our own that are frozen, so that they are started again.
+
+    It is not in the Procfile: elsewhere it is the process manager that asks, with `reckoner health`.
+    """
+    watched = [f"{entry.name}={role}" for entry in plan.procfile.processes if (role := _role(entry)) is not None]
+    if not watched:
+        return []
+    argv = (sys.executable, "-m", "cli.watchdog", *watched)
+    return [
+        ProcessSpec(name="watchdog", argv=argv, environment=plan.environment, working_folder=PROJECT_FOLDER),
+    ]
+
+
+def _role(entry: Entry) -> str | None:
+    if entry.name == WEB:
+        return WEB
+    words = entry.words
+    return next((role for role in ("worker", "beat") if role in words), None) if "celery" in words else None
 
 
 def _process(plan: Plan, entry: Entry) -> ProcessSpec:

@@ -176,6 +176,9 @@ class Supervisor:
             if code != 0:
                 self._say(f"{child.spec.name} failed ({how}); its output is above")
                 self.stop(code if code > 0 else ExitCode.FAILED)
+        elif child.spec.kind is Kind.PROCESS and code == ExitCode.UNSAFE and self._stopping is None:
+            self._say(f"{child.spec.name} refuses to start; its reasons are above")
+            self.stop(ExitCode.UNSAFE)
         elif child.state is State.WAITING and self._stopping is None:
             wait = child.next_start - time.monotonic()
             self._output.line(child.spec.name, f"ended ({how}); restarting in {wait:.1f} s")

@@ -30,6 +30,7 @@ class Seen:
     host: str
     pid: int
     queues: tuple[str, ...]
+    slots: int
     silent_for: float
     started: float
 
@@ -46,6 +47,8 @@ class Stalled:
     """The queue whose oldest message waits longest."""
     waiting_for: float
     """How many seconds that message has waited for somebody to take it."""
+    running: int
+    """How many jobs it runs all the same."""
 
     @property
     def sentence(self) -> str:
@@ -69,20 +72,21 @@ def stalled_workers(session: Session, *, stall_seconds: float, silent_seconds: f
     if not waiting:
         return []
     running = select(func.count()).where(Job.worker_id == Heartbeat.process_id, Job.status == JobStatus.RUNNING)
+    running_now = running.scalar_subquery()
     query = (
-        select(Heartbeat)
+        select(Heartbeat, running_now)
         .where(
             Heartbeat.kind == ProcessKind.WORKER.value,
             Heartbeat.beat_at >= _ago(silent_seconds),
             func.coalesce(Heartbeat.claimed_at, Heartbeat.started_at) < _ago(stall_seconds),
             Heartbeat.started_at < _ago(stall_seconds),
-            running.scalar_subquery() < Heartbeat.slots,
+            running_now < Heartbeat.slots,
             ~_touched_a_job(_ago(stall_seconds)),
         )
         .order_by(Heartbeat.name)
     )
     found = []
-    for worker in session.scalars(query):
+    for worker, jobs in session.execute(query):
         served = [queue for queue in worker.queues if queue in waiting]
         if served:
             queue = max(served, key=waiting.__getitem__)
@@ -94,20 +98,22 @@ def stalled_workers(session: Session, *, stall_seconds: float, silent_seconds: f
                     pid=worker.pid,
                     queue=queue,
                     waiting_for=waiting[queue],
+                    running=jobs,
                 )
             )
     return found
 
 
-def seen_on(session: Session, host: str) -> list[Seen]:
-    """Return the last sign of life of each process of a host. Of several starts under one pid, only the newest counts."""
+def seen(session: Session, *, host: str | None = None) -> list[Seen]:
+    """Return the last sign of life of each process, of one host or of all. Of several starts under one pid, the newest counts."""
     silent_for, started = _seconds_since(Heartbeat.beat_at), _seconds_since(Heartbeat.started_at)
     query = (
         select(Heartbeat, silent_for, started)
-        .ext(distinct_on(Heartbeat.pid))
-        .where(Heartbeat.host == host)
-        .order_by(Heartbeat.pid, Heartbeat.started_at.desc())
+        .ext(distinct_on(Heartbeat.host, Heartbeat.pid))
+        .order_by(Heartbeat.host, Heartbeat.pid, Heartbeat.started_at.desc())
     )
+    if host is not None:
+        query = query.where(Heartbeat.host == host)
     return [
         Seen(
             id=row.process_id,
@@ -116,6 +122,7 @@ def seen_on(session: Session, host: str) -> list[Seen]:
             host=row.host,
             pid=row.pid,
             queues=tuple(row.queues),
+            slots=row.slots,
             silent_for=float(silence),
             started=float(age),
         )

@@ -46,6 +46,12 @@ CLIENT_PATIENCE_SECONDS = 30.0
 RECEIVED_BYTES = 1024 * 1024
 
 
+def on_starting(_server: Any) -> None:
+    from workers.doctor import at_start  # noqa: PLC0415 - see the remark above
+
+    at_start.refuse_unsafe(warn=True)
+
+
 def post_worker_init(_worker: Any) -> None:
     from web import memory, openapi  # noqa: PLC0415 - see the remark above
     from workers import logs  # noqa: PLC0415 - see the remark above

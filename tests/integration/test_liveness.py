@@ -134,7 +134,8 @@ def test_a_worker_whose_slots_are_all_busy_for_an_hour_is_well(scene: Scene) -> 
     scene.job()
     scene.running_job()
     scene.set_worker(claimed_at=3600)
-    assert scene.stalled(), "one of two slots is free"
+    (found,) = scene.stalled()
+    assert found.running == 1, "one of two slots is free"
     scene.running_job()
     assert not scene.stalled()
 
@@ -159,11 +160,11 @@ def test_the_last_sign_of_each_process_of_a_host(scene: Scene) -> None:
     scene.set_worker(beat_at=100, started_at=200)
     newer = heartbeat.Process(id=uuid.uuid4(), kind=ProcessKind.BEAT, name="beat", pid=4242, host=scene.worker.host)
     with session.transaction() as db:
-        (only,) = liveness.seen_on(db, scene.worker.host)
+        (only,) = liveness.seen(db, host=scene.worker.host)
         assert only.silent_for == pytest.approx(100, abs=20)
         assert only.started == pytest.approx(200, abs=20)
         assert only.queues == scene.worker.queues
         heartbeat.beat(db, newer)
-        (only,) = liveness.seen_on(db, scene.worker.host)
+        (only,) = liveness.seen(db, host=scene.worker.host)
     assert (only.id, only.kind) == (newer.id, ProcessKind.BEAT)
     assert only.silent_for == pytest.approx(0, abs=20)
