@@ -42,6 +42,8 @@ class Work:
 
     path: str
     body: dict[str, Any]
+    file: bytes | None = None
+    """What an import uploads."""
 
     @classmethod
     def probe(cls, kind: ProbeType, **members: Any) -> "Work":
@@ -51,6 +53,10 @@ class Work:
     @classmethod
     def report(cls, kind: str, **params: Any) -> "Work":
         return cls("/v1/reports", {"type": kind, "params": params})
+
+    @classmethod
+    def import_(cls, dataset: str, file: bytes) -> "Work":
+        return cls(f"/v1/imports?dataset={dataset}", {"type": dataset}, file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,10 @@ class Clerk:
         at, started = time.time(), time.monotonic()
         status, job_id = None, None
         try:
-            response = self._http.post(work.path, json=work.body, headers=headers)
+            if work.file is None:
+                response = self._http.post(work.path, json=work.body, headers=headers)
+            else:
+                response = self._http.post(work.path, content=work.file, headers=headers)
         except httpx.TransportError:
             answer = Answer.UNKNOWN
         else:

@@ -23,6 +23,7 @@ from models import api_key, organisations, settings
 from tests.chaos.harness.proxy import TcpProxy
 
 PROCFILE = Path(__file__).parents[1] / "stack" / "Procfile"
+WORKERS_APP = "tests.chaos.stack.workers"
 # How long the database may be away before looking into it is given up: it is being killed all the time.
 DATABASE_SECONDS = 60.0
 
@@ -42,6 +43,8 @@ class Plan:
     """Lines that run twice; the second is called `NAME-2`."""
     wrapped: Mapping[str, str] = field(default_factory=dict)
     """Lines and the command that is put in front of them, such as one that shifts the clock."""
+    apps: Mapping[str, str] = field(default_factory=dict)
+    """Lines that run another Celery application than the others."""
     grace_seconds: float = 60.0
 
     def __hash__(self) -> int:
@@ -204,9 +207,10 @@ class ChaosStack:
         for entry in parsed.processes:
             if entry.name in self.plan.without:
                 continue
-            lines.append(self._line(entry.name, entry.command))
+            command = entry.command.replace(WORKERS_APP, self.plan.apps.get(entry.name, WORKERS_APP))
+            lines.append(self._line(entry.name, command))
             if entry.name in self.plan.twice:
-                lines.append(self._line(f"{entry.name}-2", entry.command.replace("@%h", "-2@%h")))
+                lines.append(self._line(f"{entry.name}-2", command.replace("@%h", "-2@%h")))
         return "\n".join(lines) + "\n"
 
     def _line(self, name: str, command: str) -> str:

@@ -61,6 +61,7 @@ class Run:
     recoveries: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     settled: list[Accounts] = field(default_factory=list)
+    _struck: list[Hit] = field(default_factory=list)
     chance: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,9 +91,10 @@ class Run:
         self.kills += kill
 
     def hit(self, hit: Hit | None) -> Hit | None:
-        """Count a kill, if it struck anything."""
+        """Count a kill, if it struck anything. How long its jobs waited for their next start is found out at the settling."""
         if hit is not None:
             self.injected(kill=True)
+            self._struck.append(hit)
         return hit
 
     def strikes(
@@ -105,6 +107,8 @@ class Run:
 
     def recovered(self, hit: Hit) -> None:
         """Wait until every job that the kill hit is claimed again, and write down how long that took."""
+        if hit in self._struck:
+            self._struck.remove(hit)
         self.recoveries += faults.seconds_to_next_claim(self.stack, hit)
 
     def note(self, text: str) -> None:
@@ -114,6 +118,8 @@ class Run:
         """Let the backlog drain, make the accounts, and fail unless they are clean."""
         faults.note_points(self.stack)
         accounts.wait_until_drained(ledger, seconds=within)
+        for hit in list(self._struck):
+            self.recovered(hit)
         made = accounts.take(ledger, seed=self.seed, hashes=hashes)
         self.settled.append(made)
         made.assert_clean()
