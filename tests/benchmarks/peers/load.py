@@ -4,6 +4,7 @@ One thread drives 16 connections that stay open, each with one request at a time
 the machine, whatever server it loads.
 """
 
+import contextlib
 import json
 import selectors
 import socket
@@ -62,18 +63,34 @@ def load(address: tuple[str, int], request: bytes, requests: int) -> dict[str, f
         AssertionError: one of them was not answered 202.
         TimeoutError: no answer came for too long.
     """
-    selector = selectors.DefaultSelector()
-    for connection in [Connection(address) for _ in range(CONNECTIONS)]:
-        selector.register(connection.socket, selectors.EVENT_READ, connection)
+    begun = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        selector = stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
+        for _ in range(CONNECTIONS):
+            connection = Connection(address)
+            stack.callback(connection.socket.close)
+            selector.register(connection.socket, selectors.EVENT_READ, connection)
+        waits = sorted(_drive(selector, request, requests))
+    return {
+        "per_second": requests / (time.perf_counter() - begun),
+        "p50_milliseconds": 1000 * statistics.median(waits),
+        "p99_milliseconds": 1000 * waits[int(0.99 * len(waits))],
+    }
+
+
+def _drive(selector: selectors.BaseSelector, request: bytes, requests: int) -> list[float]:
+    """Keep every connection busy until all are answered; return how long each took."""
     waits: list[float] = []
-    left, begun = requests, time.perf_counter()
-    for key in list(selector.get_map().values())[:requests]:
-        key.data.send(request)
-        left -= 1
+    idle: list[Connection] = [key.data for key in selector.get_map().values()]
+    left = requests
     while len(waits) < requests:
+        for connection in idle[:left]:
+            connection.send(request)
+        left -= min(left, len(idle))
         ready = selector.select(PATIENCE_SECONDS)
         if not ready:
             raise TimeoutError(f"no answer within {PATIENCE_SECONDS:.0f} s, after {len(waits)}")
+        idle = []
         for key, _ in ready:
             answer = key.data.receive()
             if answer is None:
@@ -82,19 +99,8 @@ def load(address: tuple[str, int], request: bytes, requests: int) -> dict[str, f
             if status != 202:
                 raise AssertionError(f"not accepted, after {len(waits)} were: {key.data.received!r}")
             waits.append(seconds)
-            if left:
-                key.data.send(request)
-                left -= 1
-    seconds = time.perf_counter() - begun
-    for key in list(selector.get_map().values()):
-        key.data.socket.close()
-    selector.close()
-    ordered = sorted(waits)
-    return {
-        "per_second": requests / seconds,
-        "p50_milliseconds": 1000 * statistics.median(ordered),
-        "p99_milliseconds": 1000 * ordered[int(0.99 * len(ordered))],
-    }
+            idle.append(key.data)
+    return waits
 
 
 def main() -> None:

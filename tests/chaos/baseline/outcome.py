@@ -23,7 +23,7 @@ class Outcome:
             self.scenario,
             self.fault,
             str(self.injections),
-            str(self.acked),
+            _count(self.acked),
             _count(self.lost),
             _count(self.doubled),
             f"{statistics.median(self.recoveries):.1f}" if self.recoveries else "-",
