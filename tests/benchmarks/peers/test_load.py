@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from tests.benchmarks.peers import load
 
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 ACCEPTED = b"HTTP/1.1 202 ACCEPTED\r\nContent-Length: 5\r\n\r\nhello"
+PAUSE_SECONDS = 0.002
 FAILED = b"HTTP/1.1 500 INTERNAL SERVER ERROR\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -55,9 +57,11 @@ class Answering:
                     self.answered += 1
                 for begin in range(0, len(self._answer), self._piece):
                     connection.sendall(self._answer[begin : begin + self._piece])
+                    # Long enough for the client to see the piece alone.
+                    time.sleep(PAUSE_SECONDS if self._piece < len(self._answer) else 0)
 
 
-@pytest.mark.parametrize("piece", [7, 4096])
+@pytest.mark.parametrize("piece", [len(ACCEPTED) - 2, 4096])
 def test_every_request_is_sent_and_answered_once(piece: int) -> None:
     server = Answering(ACCEPTED, piece=piece)
     with server.serving():
