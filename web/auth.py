@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
 import flask
+import sqlalchemy.exc
+import structlog
 
 from models import api_key, job_states, organisations, session
 from models.api_key import Scope
@@ -18,6 +20,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LONGEST_KEY = 200
+
+log = structlog.get_logger("web.auth")
 
 # Whoever may write may see what came of it.
 INCLUDED = {Scope.REPORTS_WRITE: Scope.REPORTS_READ, Scope.DATASETS_WRITE: Scope.DATASETS_READ}
@@ -90,15 +94,25 @@ def _identify() -> Caller:
         key = organisations.find_valid_key(db, secret)
         if key is None:
             raise _unauthenticated("The API key is unknown, expired or revoked.", error="invalid_token")
-        if _use_is_worth_noting(key):
-            organisations.note_use(db, key.id)
-        return Caller(
+        who = Caller(
             organisation_id=key.organisation_id,
             timezone=key.organisation.timezone,
             currency=key.organisation.currency,
             scopes=frozenset(key.scopes) | {included for scope, included in INCLUDED.items() if scope in key.scopes},
             key_prefix=key.prefix,
         )
+    if _use_is_worth_noting(key):
+        _note_use(key.id)
+    return who
+
+
+def _note_use(key_id: uuid.UUID) -> None:
+    """Note that the key was used; a database that only reads can still answer what needs no more."""
+    try:
+        with session.transaction() as db:
+            organisations.note_use(db, key_id)
+    except sqlalchemy.exc.DBAPIError as error:
+        log.warning("could not note the use of a key", error=type(error).__name__)
 
 
 def _secret_of_request() -> str:

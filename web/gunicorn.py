@@ -53,12 +53,12 @@ def on_starting(_server: Any) -> None:
 
 
 def post_worker_init(_worker: Any) -> None:
-    from web import memory, openapi  # noqa: PLC0415 - see the remark above
+    from web import memory, openapi, patience  # noqa: PLC0415 - see the remark above
     from workers import logs  # noqa: PLC0415 - see the remark above
 
     logs.configure()
     # What every process needs sooner or later is made before its memory is tidied, and before somebody waits for it.
-    session.engine()
+    patience.bound(session.engine())
     openapi.document()
     memory.keep_small()
 

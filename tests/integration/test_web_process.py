@@ -1,5 +1,6 @@
 """The API as it is served: a real gunicorn process, real sockets, clients that misbehave."""
 
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -14,16 +15,20 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import psutil
 import pyarrow as pa
 import pytest
+import sqlalchemy
 
 from models import session, settings
 from models.result import ResultChunk
 from tests.integration import web_api
 from tests.integration.web_api import Caller
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30.0
@@ -211,6 +216,51 @@ def test_the_log_has_ids_and_no_secrets(server: Server, caller: Caller, api: htt
     assert line["organisation_id"] == str(caller.organisation_id)
     assert line["ms"] > 0
     assert caller.secret not in server.log.read_text()
+
+
+@contextlib.contextmanager
+def frozen_database() -> Iterator[None]:
+    with session.engine().connect() as connection:
+        backend = psutil.Process(connection.scalar(sqlalchemy.text("SELECT pg_backend_pid()")))
+    postmaster = backend.parent()
+    assert postmaster is not None
+    stopped = [postmaster, *postmaster.children()]
+    for process in stopped:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in stopped:
+            process.resume()
+
+
+def test_a_frozen_database_is_503_within_five_seconds(caller: Caller, api: httpx.Client) -> None:
+    web_api.give_dataset(caller)
+    _all_at_once(lambda: api.get("/v1/jobs"))
+    before = len(api.get("/v1/jobs").json()["data"])
+    with frozen_database():
+        # At first there are connections in the pool; afterwards each request has to open one.
+        answers = [answer for _ in range(2) for answer in _all_at_once(lambda: _timed(lambda: _submit(api)))]
+    assert {answer.status_code for answer, _ in answers} == {503}
+    assert {answer.headers["Retry-After"] for answer, _ in answers} == {"5"}
+    assert max(seconds for _, seconds in answers) < 5.0
+    assert wait_for(lambda: api.get("/v1/jobs").status_code == 200)
+    assert len(api.get("/v1/jobs").json()["data"]) == before
+    assert _submit(api).status_code == 202
+
+
+def _submit(api: httpx.Client) -> httpx.Response:
+    return api.post("/v1/reports", json={"type": "rfm"})
+
+
+def _all_at_once(send: Callable[[], T]) -> list[T]:
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        return [future.result() for future in [pool.submit(send) for _ in range(8)]]
+
+
+def _timed(send: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
+    began = time.monotonic()
+    return send(), time.monotonic() - began
 
 
 def test_it_ends_soon_and_leaves_no_process(database: settings.Settings, server: Server) -> None:
