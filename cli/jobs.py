@@ -1,37 +1,48 @@
-"""`reckoner jobs`: what the operator sees of all jobs, and how to cancel one."""
+"""`reckoner jobs`: what the operator sees of all jobs. How one is stopped or run again is in `cli.jobs_change`."""
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from cli import invocation, output, server_side
-from cli.exit_codes import ExitCode
-from cli.invocation import Failure
-from models import jobs, transitions
+from cli import invocation, job_filters, jobs_change, output, server_side, spans, why
+from models import jobs, organisations, standing
 from models.job import Job, JobEvent
-from models.job_states import JobKind, JobStatus
+from workers import broker
 
-COLUMNS = ("id", "kind", "type", "status", "attempt", "created_at", "finished_at")
+COLUMNS = (
+    "id",
+    "kind",
+    "type",
+    "status",
+    "reason",
+    "attempt",
+    "age",
+    "queue",
+    "organisation",
+    "created_at",
+    "finished_at",
+)
+EVENT_COLUMNS = ("at", "from_status", "to_status", "reason", "attempt", "actor", "note", "worker_id", "error")
 
 
 @click.group("jobs")
 def command() -> None:
-    """List, show and cancel jobs."""
+    """List jobs, see why they wait, cancel them and run them again."""
 
 
 @command.command("list")
-@click.option("--status", type=click.Choice([status.value for status in JobStatus]))
-@click.option("--kind", type=click.Choice([kind.value for kind in JobKind]))
+@job_filters.options
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-def list_(status: str | None, kind: str | None, limit: int) -> None:
+def list_(limit: int, **options: Any) -> None:
     """List jobs, newest first."""
     with server_side.transaction() as db:
-        found = jobs.newest(
-            db, limit=limit, status=JobStatus(status) if status else None, kind=JobKind(kind) if kind else None
-        )
-    output.rows(COLUMNS, [[_text(getattr(job, name)) for name in COLUMNS] for job in found], title="Jobs")
+        found = jobs.page(db, job_filters.wanted(db, **options), limit=limit)
+        names = organisations.names(db, (job.organisation_id for job in found))
+    now = datetime.now(UTC)
+    rows = [[_cell(job, name, organisation=names[job.organisation_id], now=now) for name in COLUMNS] for job in found]
+    output.rows(COLUMNS, rows, title="Jobs")
 
 
 @command.command("show")
@@ -39,7 +50,7 @@ def list_(status: str | None, kind: str | None, limit: int) -> None:
 def show(job_id: uuid.UUID) -> None:
     """Show one job and everything that happened to it."""
     with server_side.transaction() as db:
-        job = _find(db, job_id)
+        job = job_filters.find(db, job_id)
         events = jobs.events(db, job_id)
     if invocation.current().as_json:
         output.emit_json({**_as_dict(job), "events": [_as_dict(event) for event in events]})
@@ -47,31 +58,44 @@ def show(job_id: uuid.UUID) -> None:
     for name, value in _as_dict(job).items():
         if value is not None:
             output.say(f"{name:20} {value}")
-    names = ("at", "from_status", "to_status", "reason", "attempt", "error")
-    output.rows(names, [[_text(getattr(event, name)) for name in names] for event in events], title="Events")
+    _show_events(events)
 
 
-@command.command("cancel")
+@command.command("events")
 @click.argument("job_id", type=click.UUID)
-def cancel(job_id: uuid.UUID) -> None:
-    """Cancel a job that is not finished: at once if it waits, within seconds if it runs."""
+def events_(job_id: uuid.UUID) -> None:
+    """Show everything that happened to a job, oldest first, and who did it."""
     with server_side.transaction() as db:
-        job = _find(db, job_id)
-        cancelled = transitions.cancel_queued(db, job_id)
-        asked = cancelled or transitions.request_cancel(db, job_id)
-    if not asked:
-        raise Failure(f"job {job_id} is already {job.status}", ExitCode.FAILED)
+        job_filters.find(db, job_id)
+        events = jobs.events(db, job_id)
+    _show_events(events)
+
+
+@command.command("why")
+@click.argument("job_id", type=click.UUID)
+def why_(job_id: uuid.UUID) -> None:
+    """Say what a job waits for, where it runs, or how it ended."""
+    with server_side.transaction() as db:
+        stands = standing.of(db, job_filters.find(db, job_id))
+    found = why.causes(stands, broker_reachable=broker.ping())
     if invocation.current().as_json:
-        output.emit_json({"id": str(job_id), "status": JobStatus.CANCELLED if cancelled else job.status})
-    else:
-        output.say("cancelled" if cancelled else "its worker has been told to stop")
+        output.emit_json(why.facts(stands, found))
+    for cause in found:
+        output.say(cause.sentence)
 
 
-def _find(db: Any, job_id: uuid.UUID) -> Job:
-    job = jobs.find(db, job_id)
-    if job is None:
-        raise Failure(f"there is no job {job_id}", ExitCode.FAILED)
-    return job
+def _show_events(events: list[JobEvent]) -> None:
+    cells = [[_text(getattr(event, name)) for name in EVENT_COLUMNS] for event in events]
+    output.rows(EVENT_COLUMNS, cells, title="Events")
+
+
+def _cell(job: Job, name: str, *, organisation: str, now: datetime) -> Any:
+    if name == "organisation":
+        return organisation
+    if name == "age":
+        seconds = ((job.finished_at or now) - job.created_at).total_seconds()
+        return round(seconds, 3) if invocation.current().as_json else spans.text(seconds)
+    return _text(getattr(job, name))
 
 
 def _as_dict(row: Job | JobEvent) -> dict[str, Any]:
@@ -82,3 +106,7 @@ def _text(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return str(value) if isinstance(value, uuid.UUID) else value
+
+
+command.add_command(jobs_change.cancel)
+command.add_command(jobs_change.rerun)

@@ -1,13 +1,46 @@
 """Reading jobs. How they change is in `models.transitions`."""
 
 import uuid
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from models.job import Job, JobEvent
 from models.job_states import UNFINISHED, JobKind, JobStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which jobs: all of them, or those of which everything that is said here is true."""
+
+    organisation_id: uuid.UUID | None = None
+    kind: JobKind | None = None
+    status: JobStatus | None = None
+    type: str | None = None
+    queue: str | None = None
+    since: datetime | timedelta | None = None
+    """Accepted at this time or later, or no longer ago than this."""
+    before: uuid.UUID | None = None
+    """Older than this job: ids are ordered by time."""
+
+    @property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        equal = (
+            (Job.organisation_id, self.organisation_id),
+            (Job.kind, self.kind),
+            (Job.status, self.status),
+            (Job.type, self.type),
+            (Job.queue, self.queue),
+        )
+        conditions = [column == value for column, value in equal if value is not None]
+        if self.since is not None:
+            moment = func.now() - self.since if isinstance(self.since, timedelta) else self.since
+            conditions.append(Job.created_at >= moment)
+        if self.before is not None:
+            conditions.append(Job.id < self.before)
+        return conditions
 
 
 def find(session: Session, job_id: uuid.UUID, *, organisation_id: uuid.UUID | None = None) -> Job | None:
@@ -29,18 +62,19 @@ def newest(  # noqa: PLR0913 - each is an independent, optional filter
     before: uuid.UUID | None = None,
 ) -> list[Job]:
     """Return jobs, newest first. `before` is the last id of the page before: ids are ordered by time."""
-    query = select(Job).order_by(Job.id.desc()).limit(limit)
-    if organisation_id is not None:
-        query = query.where(Job.organisation_id == organisation_id)
-    if kind is not None:
-        query = query.where(Job.kind == kind)
-    if status is not None:
-        query = query.where(Job.status == status)
-    if type_ is not None:
-        query = query.where(Job.type == type_)
-    if before is not None:
-        query = query.where(Job.id < before)
-    return list(session.scalars(query))
+    wanted = Wanted(organisation_id=organisation_id, kind=kind, status=status, type=type_, before=before)
+    return page(session, wanted, limit=limit)
+
+
+def page(session: Session, wanted: Wanted, *, limit: int) -> list[Job]:
+    """Return at most so many of the wanted jobs, newest first."""
+    return list(session.scalars(select(Job).where(*wanted.conditions).order_by(Job.id.desc()).limit(limit)))
+
+
+def unfinished_ids_of(session: Session, wanted: Wanted) -> list[uuid.UUID]:
+    """Return the ids of all wanted jobs that are not in a final state, newest first."""
+    unfinished = Job.status.in_(UNFINISHED)
+    return list(session.scalars(select(Job.id).where(unfinished, *wanted.conditions).order_by(Job.id.desc())))
 
 
 def events(session: Session, job_id: uuid.UUID) -> list[JobEvent]:

@@ -43,6 +43,23 @@ def find(session: Session, name: str) -> Organisation | None:
     return session.scalar(select(Organisation).where(Organisation.name == name))
 
 
+def every(session: Session) -> list[Organisation]:
+    """Return all organisations, by name."""
+    return list(session.scalars(select(Organisation).order_by(Organisation.name)))
+
+
+def names(session: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Return the names of these organisations by their ids."""
+    query = select(Organisation.id, Organisation.name).where(Organisation.id.in_(set(ids)))
+    return dict(session.execute(query).all())
+
+
+def limit(session: Session, name: str, max_in_flight: int | None) -> bool:
+    """Set how many jobs of each queue an organisation may have under way, None: as the settings say; False: no such one."""
+    statement = update(Organisation).where(Organisation.name == name).values(max_in_flight=max_in_flight)
+    return session.scalar(statement.returning(Organisation.id)) is not None
+
+
 def issue_key(
     session: Session,
     organisation: Organisation,
