@@ -37,6 +37,7 @@ SCENARIOS: tuple[tuple[str, Callable[[Lab], outcome.Outcome], Options], ...] = (
     ("S30", worker_faults.longer_than_timeout, Options(visibility_timeout=3)),
     ("S30", worker_faults.starved_by_longer, Options(visibility_timeout=3)),
     ("S31", beat_faults.two_beats, Options(tick_seconds=2)),
+    ("S31", beat_faults.redis_down_at_tick, Options(tick_seconds=2)),
 )
 
 

@@ -9,7 +9,7 @@ from tests.chaos.baseline.lab import Lab
 from tests.chaos.baseline.outcome import Outcome
 
 CHILD_KILLS = 15
-PARENT_KILLS = 40
+PARENT_KILLS = 36
 FREEZES_IN_BRPOP = 8
 POISON_SECONDS = 20.0
 
