@@ -70,7 +70,8 @@ task_time_limit = _settings.longest_limit_seconds
 worker_pool = "prefork"
 worker_concurrency = _settings.worker_concurrency
 worker_prefetch_multiplier = 1
-worker_max_tasks_per_child = 200
+# Leaks are bounded by memory; a new child costs as much as hundreds of small jobs.
+worker_max_tasks_per_child = 10_000
 worker_max_memory_per_child = 600_000  # KiB
 # A blip of Redis must not kill a running report.
 worker_cancel_long_running_tasks_on_connection_loss = False

@@ -1,8 +1,9 @@
 """Fair share: which jobs of an organisation go to the broker next.
 
 An organisation has at most `max_in_flight` jobs of each queue published or running; the others wait in PostgreSQL and are
-let in, by priority and then by age, as those finish. One of them at a time travels in the queue's express list, which
-workers empty first: with everybody's next job in front, free slots go round the organisations, however much each has waiting.
+let in, by priority and then by age, as those finish. Where several organisations wait for a queue, one job of each at a time
+travels in the queue's express list, which workers empty first: with everybody's next job in front, free slots go round the
+organisations, however much each has waiting.
 """
 
 import uuid
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, func, literal, select, text, update
+from sqlalchemy import and_, func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -41,17 +42,6 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:lane, 7325366))")
 
 _WAITING = and_(Job.status == JobStatus.QUEUED, Job.published_at.is_(None))
 
-_HAS_WAITING = (
-    select(literal(1))
-    .where(
-        Job.organisation_id == bindparam("organisation"),
-        Job.queue == bindparam("queue"),
-        _WAITING,
-        Job.run_at <= func.now(),
-    )
-    .limit(1)
-)
-
 # One statement, so that the count and the choice see the same state; the lock before it keeps two from counting at once.
 _ADMIT = text(
     """
@@ -63,10 +53,17 @@ _ADMIT = text(
             AND (status = 'running' OR (status = 'queued' AND published_at IS NOT NULL))
     ), share AS (
         SELECT coalesce((SELECT max_in_flight FROM organisations WHERE id = :organisation_id), :max_in_flight) AS size
+    ), contest AS (
+        SELECT EXISTS (
+            SELECT FROM jobs
+            WHERE queue = :queue AND organisation_id <> :organisation_id AND status = 'queued' AND published_at IS NOT NULL
+        ) AS found
     ), room AS (
         -- A few at a time, not one for each that finishes: the lane has enough while a quarter of its share waits.
-        SELECT CASE WHEN has_express AND messages > size / 4 THEN 0 ELSE greatest(0, size - jobs) END AS size
-        FROM flight, share
+        SELECT CASE
+            WHEN messages > size / 4 AND (has_express OR NOT found) THEN 0 ELSE greatest(0, size - jobs)
+        END AS size
+        FROM flight, share, contest
     ), chosen AS (
         SELECT id, row_number() OVER (ORDER BY priority DESC, run_at, id) AS place
         FROM (
@@ -79,7 +76,7 @@ _ADMIT = text(
         ) AS next
     )
     UPDATE jobs SET published_at = now(), publishes = publishes + 1,
-        express = chosen.place = 1 AND NOT (SELECT has_express FROM flight)
+        express = chosen.place = 1 AND (SELECT found AND NOT has_express FROM contest, flight)
     FROM chosen WHERE jobs.id = chosen.id
     RETURNING jobs.id, jobs.kind, jobs.queue, jobs.express, jobs.publishes, chosen.place
     """
@@ -96,12 +93,6 @@ def admit(session: Session, lane: Lane, *, max_in_flight: int) -> list[Admitted]
     arguments = {"organisation_id": lane.organisation_id, "queue": lane.queue, "max_in_flight": max_in_flight}
     rows = sorted(session.execute(_ADMIT, arguments), key=lambda row: row.place)
     return [Admitted(row.id, row.kind, row.queue, row.express, row.publishes) for row in rows]
-
-
-def has_waiting(session: Session, lane: Lane) -> bool:
-    """Tell whether a lane has a due job that has no message."""
-    arguments = {"organisation": lane.organisation_id, "queue": lane.queue}
-    return session.connection().execute(_HAS_WAITING, arguments).one_or_none() is not None
 
 
 def withdraw(session: Session, job_ids: Sequence[uuid.UUID]) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    exists,
     func,
     null,
     select,
@@ -41,6 +42,7 @@ _WITHOUT_MESSAGE: dict[str, Any] = {"published_at": None, "express": False}
 
 
 _JOBS = cast("Table", Job.__table__)
+_NEXT = _JOBS.alias("next")
 
 # What every job goes through is put together once, and needs nothing of the ORM.
 _OWNED = and_(
@@ -78,7 +80,17 @@ _SUCCEED = (
         expires_at=func.now() + bindparam("keep", type_=Interval),
         finished_at=func.now(),
     )
-    .returning(_JOBS.c.id)
+    .returning(
+        exists()
+        .where(
+            _NEXT.c.organisation_id == _JOBS.c.organisation_id,
+            _NEXT.c.queue == _JOBS.c.queue,
+            _NEXT.c.status == JobStatus.QUEUED.value,
+            _NEXT.c.published_at.is_(None),
+            _NEXT.c.run_at <= func.now(),
+        )
+        .label("others_wait")
+    )
 )
 
 
@@ -167,12 +179,20 @@ def report_progress(session: Session, job_id: uuid.UUID, *, attempt: int, progre
     return _changed(session, update(Job).where(*_owned(job_id, attempt)).values(progress=progress))
 
 
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """A job has succeeded; whether others of its organisation and queue wait for their turn is learnt on the way."""
+
+    others_wait: bool
+
+
 def succeed(
     session: Session, job_id: uuid.UUID, *, attempt: int, outcome: Json | None, keep_result: timedelta | None
-) -> bool:
-    """`running -> succeeded`, in the transaction that also writes the results; False: the lease was lost."""
+) -> Succeeded | None:
+    """`running -> succeeded`, in the transaction that also writes the results; None: the lease was lost."""
     arguments = {"job": job_id, "held": attempt, "result": outcome, "keep": keep_result}
-    return session.connection().execute(_SUCCEED, arguments).one_or_none() is not None
+    row = session.connection().execute(_SUCCEED, arguments).one_or_none()
+    return None if row is None else Succeeded(others_wait=row.others_wait)
 
 
 def fail(session: Session, job_id: uuid.UUID, *, attempt: int, reason: Reason, error: Json) -> bool:

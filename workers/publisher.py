@@ -23,7 +23,7 @@ SULK_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["Lane", "Publisher", "publish", "publisher", "refill", "send_all"]
+__all__ = ["Lane", "Publisher", "publish", "publisher", "send_all"]
 
 
 class Publisher:
@@ -78,18 +78,6 @@ def publish(lanes: Iterable[Lane]) -> int:
             break
         sent += send_all(admitted)
     return sent
-
-
-def refill(lane: Lane) -> None:
-    """Let in the next jobs of a lane in which one has just finished. Costs one look where none waits."""
-    try:
-        with session.statement() as db:
-            waiting = admission.has_waiting(db, lane)
-    except errors.DATABASE_AWAY as error:
-        log.warning("could not look for waiting jobs; the rescue sweep will", error=type(error).__name__)
-        return
-    if waiting:
-        publish([lane])
 
 
 def send_all(admitted: Sequence[Admitted]) -> int:

@@ -37,6 +37,12 @@ class RunningJob:
         self._job = job
         self._progress_written_at = time.monotonic()
         self._has_effect = False
+        self._others_wait = True
+
+    @property
+    def others_wait(self) -> bool:
+        """Whether other jobs of the organisation wait for this one to make room; True where that is not known."""
+        return self._others_wait
 
     @property
     def has_effect(self) -> bool:
@@ -134,7 +140,8 @@ class RunningJob:
                 finished = transitions.succeed(
                     db, self.id, attempt=self.attempt, outcome=final.outcome, keep_result=final.keep_result
                 )
-                if not finished:
+                if finished is None:
                     raise LeaseLostError
+                self._others_wait = finished.others_wait
                 failpoints.hit(Point.FINISH_BEFORE_COMMIT)
             failpoints.hit(Point.FINISH_AFTER_COMMIT)

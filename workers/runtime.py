@@ -39,13 +39,15 @@ class JobTask(celery.Task):
             board.write(identity_, job.attempt)
             context = {"job_id": job_id, "attempt": job.attempt, "organisation_id": str(job.organisation_id)}
             with structlog.contextvars.bound_contextvars(**context, request_id=job.request_id, trace=job.traceparent):
-                self._attempt(job)
+                others_wait = self._attempt(job)
         finally:
             # First of all: what comes after may wait for Redis, and is no part of the job.
             board.wipe()
-        publisher.refill(publisher.Lane(job.organisation_id, job.queue))
+        if others_wait:
+            publisher.publish([publisher.Lane(job.organisation_id, job.queue)])
 
-    def _attempt(self, job: Job) -> None:
+    def _attempt(self, job: Job) -> bool:
+        """Run the body once and write how it ended; the answer is whether other jobs may wait for the room it leaves."""
         started = time.monotonic()
         log.info("job started", kind=job.kind, type=job.type)
         running = RunningJob(job)
@@ -54,7 +56,7 @@ class JobTask(celery.Task):
                 self.run(running)
         except errors.LeaseLostError:
             _note_lost_lease()
-            return
+            return True
         except errors.PERMANENT as error:
             problem = errors.problem(error)
             log.info("job refused", problem=problem["type"])
@@ -64,6 +66,7 @@ class JobTask(celery.Task):
         else:
             status = JobStatus.SUCCEEDED
         log.info("job ended", status=status, seconds=round(time.monotonic() - started, 3))
+        return running.others_wait
 
 
 def _claim(job_id: uuid.UUID) -> Job | None:

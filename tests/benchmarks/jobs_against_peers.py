@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks.peers import dramatiq_redis, plain_celery, procrastinate_postgres, rq_redis
+from tests.benchmarks.peers import dramatiq_redis, plain_celery, procrastinate_postgres, reckoner, rq_redis
 
 REPEATS = 3
 PEERS: Mapping[str, Callable[[Path, int], float]] = {
+    "reckoner": reckoner.measure,
     "celery_late_ack": plain_celery.measure,
     "celery_defaults": plain_celery.measure_defaults,
     "rq": rq_redis.measure,

@@ -72,13 +72,24 @@ def test_no_more_than_the_share_is_let_in_and_the_rest_in_order_of_priority_and_
     urgent = _accept(lane, 2, priority=9)
     first = _admit(lane)
     assert [job.id for job in first] == [*urgent, *ordinary[: SHARE - 2]]
-    assert [job.express for job in first] == [True] + [False] * (SHARE - 1)
     assert _admit(lane) == []
 
 
-def test_the_next_job_goes_to_the_express_list_as_soon_as_that_is_free(lane: Lane) -> None:
+def test_who_is_alone_needs_no_express_and_who_comes_second_gets_it(lane: Lane) -> None:
+    _accept(lane, SHARE)
+    rival = _new_lane(lane.queue)
+    _accept(rival, 3)
+    assert [job.express for job in _admit(lane)] == [False] * SHARE
+    assert [job.express for job in _admit(rival)] == [True, False, False]
+
+
+def test_among_rivals_the_next_job_takes_the_express_list_as_soon_as_its_place_there_is_free(lane: Lane) -> None:
+    rival = _new_lane(lane.queue)
+    _accept(rival, 2 * SHARE)
+    _admit(rival)
     ids = _accept(lane, SHARE + 2)
     express, *_ = _admit(lane)
+    assert express.express
     _run(express.id)
     assert _admit(lane) == [], "a running job counts"
     _finish(express.id)
@@ -87,23 +98,22 @@ def test_the_next_job_goes_to_the_express_list_as_soon_as_that_is_free(lane: Lan
 
 def test_a_lane_with_enough_waiting_is_refilled_a_few_at_a_time(lane: Lane) -> None:
     _accept(lane, 3 * SHARE)
-    express, *others = _admit(lane)
-    for job in others[:3]:
+    messages = _admit(lane)
+    for job in messages[:4]:
         _run(job.id)
         _finish(job.id)
     assert _admit(lane) == []
-    for job in others[3:6]:
+    for job in messages[4:6]:
         _run(job.id)
         _finish(job.id)
     assert len(_admit(lane)) == 6
-    assert express.express
 
 
 def test_a_job_that_is_not_due_waits(lane: Lane) -> None:
     (later,) = _accept(lane)
     with session.transaction() as db:
         db.execute(sa.update(Job).where(Job.id == later).values(run_at=sa.func.now() + sa.text("interval '1 h'")))
-        assert not admission.has_waiting(db, lane)
+        assert lane not in admission.lanes_waiting(db, for_seconds=0)
     assert _admit(lane) == []
 
 
@@ -137,7 +147,7 @@ def test_what_was_not_sent_waits_again(lane: Lane) -> None:
     _admit(lane)
     with session.transaction() as db:
         admission.withdraw(db, ids)
-        assert admission.has_waiting(db, lane)
+        assert lane in admission.lanes_waiting(db, for_seconds=0)
     assert [(job.id, job.publishes) for job in _admit(lane)] == [(job_id, 1) for job_id in ids]
 
 
@@ -154,15 +164,13 @@ def test_lanes_with_waiting_jobs_are_found_and_messages_under_way_are_known(lane
     with session.transaction() as db:
         assert admission.forget_messages(db, ids[:1]) == 1
     with session.statement() as db:
-        assert admission.has_waiting(db, lane)
+        assert lane in admission.lanes_waiting(db, for_seconds=0)
 
 
 def test_a_lane_that_the_express_list_passes_by_is_promoted(lane: Lane) -> None:
     """All it was allowed is in the ordinary list, which nobody empties while others keep the express list full."""
     oldest, *_ = _accept(lane, 3)
-    express, *_ = _admit(lane)
-    assert express.id == oldest
-    _run(oldest)
+    _admit(lane)
     _age_messages(lane, 60)
     with session.transaction() as db:
         assert admission.promote_overtaken(db, after_seconds=30) == [], "nobody is in its way"
@@ -171,6 +179,6 @@ def test_a_lane_that_the_express_list_passes_by_is_promoted(lane: Lane) -> None:
     assert [job.express for job in _admit(rival)] == [True]
     with session.transaction() as db:
         promoted = admission.promote_overtaken(db, after_seconds=30)
-    assert [(job.express, job.publishes) for job in promoted] == [(True, 2)]
+    assert [(job.id, job.express, job.publishes) for job in promoted] == [(oldest, True, 2)]
     with session.transaction() as db:
         assert admission.promote_overtaken(db, after_seconds=30) == [], "one at a time"

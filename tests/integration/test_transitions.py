@@ -114,7 +114,7 @@ def test_a_worker_that_was_given_up_cannot_write_anything(queued: Job) -> None:
         assert transitions.give_up_lost(db, first, reason=Reason.WORKER_LOST) is None
     assert _now(queued).status == JobStatus.RUNNING
     with session.transaction() as db:
-        assert transitions.succeed(db, second.id, attempt=2, outcome={"a": 1}, keep_result=None)
+        assert transitions.succeed(db, second.id, attempt=2, outcome={"a": 1}, keep_result=None) is not None
     assert _now(queued).status == JobStatus.SUCCEEDED
 
 
