@@ -16,7 +16,7 @@ def sweep() -> None:
 
 @app.task(name="upkeep.retain")
 def retain() -> None:
-    """Delete results past their time and files that no unfinished job needs."""
+    """Delete finished jobs and results past their time, and files that no unfinished job needs."""
     removed = retention.remove_expired()
-    if removed.results or removed.files:
-        log.info("removed what is past its time", results=removed.results, files=removed.files)
+    if removed.jobs or removed.results or removed.files:
+        log.info("removed what is past its time", jobs=removed.jobs, results=removed.results, files=removed.files)
