@@ -69,6 +69,8 @@ def _act(taken: Path) -> None:
     elif word == "pause":
         time.sleep(float(argument))
     elif word == "disconnect":
-        raise sqlalchemy.exc.OperationalError("failpoint", {}, ConnectionError("a failpoint"), connection_invalidated=True)
+        raise sqlalchemy.exc.OperationalError(
+            "failpoint", {}, ConnectionError("a failpoint"), connection_invalidated=True
+        )
     else:
         raise UnknownActionError(word)

@@ -65,7 +65,8 @@ class Job(Base):
     reason: Mapped[str] = mapped_column(Text, default=Reason.ACCEPTED, server_default=Reason.ACCEPTED)
 
     queue: Mapped[str] = mapped_column(Text)
-    priority: Mapped[int] = mapped_column(SmallInteger, default=5, server_default="5")  # 0 to 9, within the organisation
+    # 0 to 9, the highest first, among the organisation's own.
+    priority: Mapped[int] = mapped_column(SmallInteger, default=5, server_default="5")
 
     params: Mapped[Json]
     dataset_versions: Mapped[Json | None]

@@ -78,7 +78,8 @@ class Settings(BaseSettings):
         default=60, description="How long a job that was asked to stop may take before its process is killed"
     )
     max_in_flight: PositiveInt = Field(
-        default=16, description="Jobs of one organisation that each queue holds and runs at once; the rest wait their turn"
+        default=16,
+        description="Jobs of one organisation that each queue holds and runs at once; the rest wait their turn",
     )
     heavy_rows: PositiveInt = Field(
         default=5_000_000, description="A report that reads more rows goes to the queue `heavy`"
@@ -88,7 +89,8 @@ class Settings(BaseSettings):
         default=None, description="For tests only: folder whose files make processes fail at named points of the code"
     )
     allow_unsafe: bool = Field(
-        default=False, description="Start although `reckoner doctor` calls a setting unsafe. The promise does not hold then"
+        default=False,
+        description="Start although `reckoner doctor` calls a setting unsafe. The promise does not hold then",
     )
     result_retention_days: PositiveInt = Field(default=30, description="How long results are kept after a job finished")
 
