@@ -25,6 +25,7 @@ class Plan:
     environment: Mapping[str, str]
     web_descriptor: int
     grace_seconds: float
+    watchdog: bool
 
 
 def stages(plan: Plan, *, say: Callable[[str], None]) -> list[list[ProcessSpec]]:
@@ -60,7 +61,7 @@ def _watchdog(plan: Plan) -> list[ProcessSpec]:
     It is not in the Procfile: elsewhere it is the process manager that asks, with `reckoner health`.
     """
     watched = [f"{entry.name}={role}" for entry in plan.procfile.processes if (role := _role(entry)) is not None]
-    if not watched:
+    if not watched or not plan.watchdog:
         return []
     argv = (sys.executable, "-m", "cli.watchdog", *watched)
     return [

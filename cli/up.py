@@ -45,6 +45,7 @@ class Options:
     workers: int | None
     grace_seconds: float
     procfile: Path
+    watchdog: bool
 
 
 @click.command("up")
@@ -79,6 +80,12 @@ class Options:
     default=stack_plan.PROCFILE,
     help="The processes to run, if not the project's own.",
 )
+@click.option(
+    "--watchdog/--no-watchdog",
+    default=True,
+    show_default=True,
+    help="End and restart processes that are frozen. Without it a debugger may hold one for as long as it likes.",
+)
 def command(  # noqa: PLR0913 - click hands over each option by its name
     *,
     host: str | None,
@@ -87,6 +94,7 @@ def command(  # noqa: PLR0913 - click hands over each option by its name
     workers: int | None,
     grace_seconds: float,
     procfile_path: Path,
+    watchdog: bool,
 ) -> None:
     """Run the whole stack on this machine: database, broker, web, workers, beat and Flower.
 
@@ -100,6 +108,7 @@ def command(  # noqa: PLR0913 - click hands over each option by its name
         workers=workers,
         grace_seconds=grace_seconds,
         procfile=procfile_path,
+        watchdog=watchdog,
     )
     configured = settings.load()
     try:
@@ -205,6 +214,7 @@ class _Run:
             environment=child_environment.build(self._settings, run_id=self._runtime.run_id, extra=self._addresses()),
             web_descriptor=self._web.fileno(),
             grace_seconds=self._options.grace_seconds,
+            watchdog=self._options.watchdog,
         )
         stages = stack_plan.stages(plan, say=self._say)
         return Supervisor(stages, output=self._output, on_change=self._record, on_tick=self._all_run).run()

@@ -197,3 +197,13 @@ def test_output_is_whole_lines_even_at_the_end(tmp_path: Path) -> None:
         assert lines_of_a[1:3] == ["half line", "last"]
         lines_of_b = [line.removeprefix("bb       | ") for line in toys.log().splitlines() if line.startswith("bb ")]
         assert lines_of_b[1:20001] == [str(number) for number in range(1, 20001)]
+
+
+def test_a_process_that_refuses_to_start_stops_everything(tmp_path: Path) -> None:
+    """78 says that starting again would not help: somebody has to change something first."""
+    with running(tmp_path, "a: sh -c 'sleep 0.5; echo why; exit 78'\nb: sleep 600") as toys:
+        assert toys.process.wait(15) == 78
+        log = toys.log()
+        assert log.index("a        | why") < log.index("a refuses to start; its reasons are above")
+        assert "restarting" not in log
+        assert toys.left() == []

@@ -327,3 +327,20 @@ def test_an_ordinary_user_needs_no_account_but_their_own() -> None:
         finally:
             process.terminate()
             assert process.wait(20) == 0
+
+
+def test_an_unsafe_setting_stops_the_start_and_says_why() -> None:
+    """Redis elsewhere without a password: nothing of ours is started, and the database is stopped cleanly again."""
+    with reachable_folder() as folder:
+        unsafe = os.environ | {"REDIS_URL": "redis://redis.invalid:6379"}
+        command = [sys.executable, "-m", "cli.main", "up", "--home", str(folder / "home"), "--port", "0"]
+        refused = subprocess.run(
+            [*command, "--flower-port", "0"], env=unsafe, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert refused.returncode == ExitCode.UNSAFE
+        assert "UNSAFE: password of Redis: none, for redis.invalid. Whoever reaches Redis" in refused.stdout
+        assert "check-settings failed (exit code 78); its output is above" in refused.stdout
+        assert "web            | started" not in refused.stdout
+        assert "release        | started" not in refused.stdout
+        assert "database system is shut down" in refused.stdout
+        assert servers_in(folder) == []

@@ -1,0 +1,112 @@
+"""Processes of a real stack that live and do nothing: each is found, ended and started again, and its jobs are done."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import celery
+import httpx
+import psutil
+import pytest
+
+from cli.stack import Stack
+from models.settings import Settings
+from tests import client as clients
+from tests.client import Client
+
+pytestmark = pytest.mark.stack
+
+ORDERS = b"order_id,customer_id,ordered_at,amount\n1,a,2026-01-05,10.00\n2,b,2026-01-06,20.00\n"
+
+
+@pytest.fixture(scope="module")
+def restless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that has little patience with idle workers."""
+    environment = {"LEASE_SECONDS": "10", "RESCUE_SECONDS": "2", "STALL_SECONDS": "10", "WORKER_CONCURRENCY": "1"}
+    with Stack(home=tmp_path_factory.mktemp("restless"), environment=environment) as running:
+        yield running
+
+
+def counted(stack: Stack) -> int:
+    with clients.database(stack) as connection:
+        row = connection.execute(
+            "SELECT coalesce(sum(value), 0) FROM tallies WHERE name = 'stalled_workers'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@contextlib.contextmanager
+def frozen(*processes: psutil.Process) -> Iterator[None]:
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def why_killed(stack: Stack, pid: int) -> str:
+    lines = stack.log_path.read_text().splitlines()
+    return next(line for line in lines if line.startswith("watchdog") and f'"pid": {pid},' in line)
+
+
+@pytest.mark.parametrize("name", ["worker-upkeep", "beat"])
+def test_a_frozen_process_is_replaced(restless: Stack, name: str) -> None:
+    before, tallied = restless.pid_of(name), counted(restless)
+    with frozen(psutil.Process(before)):
+        after = restless.pid_of(name, other_than=before, seconds=60)
+    assert psutil.Process(after).status() != psutil.STATUS_STOPPED
+    assert "has given no sign of life for" in why_killed(restless, before)
+    clients.wait_for(lambda: counted(restless) == tallied + 1, seconds=5)
+
+
+def test_a_frozen_web_server_is_replaced(restless: Stack) -> None:
+    before = restless.pid_of("web")
+    arbiter = psutil.Process(before)
+    with frozen(arbiter, *arbiter.children()):
+        with pytest.raises(httpx.TimeoutException):
+            httpx.get(restless.web_url + "/healthz", timeout=2)
+        restless.pid_of("web", other_than=before, seconds=60)
+    assert httpx.get(restless.web_url + "/healthz", timeout=20).status_code == 200
+    assert "its arbiter has not moved" in why_killed(restless, before)
+
+
+def test_a_worker_that_consumes_nothing_is_replaced_and_its_jobs_are_done(restless: Stack) -> None:
+    """As after a lost connection that Celery did not notice: alive, beating, and deaf."""
+    before, tallied = restless.pid_of("worker-imports"), counted(restless)
+    broker_url = Settings(reckoner_home=restless.home, redis_url=None).broker_url
+    with celery.Celery(broker=broker_url) as app, Client.of_new_organisation(restless) as program:
+        assert program.import_("orders", ORDERS)["status"] == "succeeded"
+        answers = app.control.cancel_consumer("imports", reply=True, timeout=5)
+        assert any("no longer consuming from imports" in str(answer) for answer in answers)
+        answer = program.post_import("orders", ORDERS.replace(b"10.00", b"30.00"))
+        job = program.finish(answer.json(), seconds=120)
+    assert job["status"] == "succeeded"
+    assert job["attempt"] == 1
+    assert restless.pid_of("worker-imports", other_than=before) != before
+    assert counted(restless) == tallied + 1
+
+
+def test_health_follows_what_is_seen(restless: Stack) -> None:
+    """The same judgement for other process managers, while nobody has restarted anything yet."""
+    for role in ("worker", "beat", "web"):
+        assert clients.reckoner(restless, "health", role).returncode == 0
+    assert clients.reckoner(restless, "health", "worker", "--queue", "imports").returncode == 0
+    assert clients.reckoner(restless, "health", "worker", "--name", "reports").returncode == 0
+    unknown = clients.reckoner(restless, "health", "worker", "--queue", "nothing")
+    assert unknown.returncode == 1
+    postgres = restless.pid_of("postgres")
+    os.kill(restless.pid_of("watchdog"), signal.SIGSTOP)
+    with frozen(psutil.Process(restless.pid_of("beat"))):
+
+        def unwell() -> str | None:
+            answer = clients.reckoner(restless, "health", "beat")
+            return answer.stdout if answer.returncode == 1 else None
+
+        assert "beat has given no sign of life for" in clients.wait_for(unwell, seconds=60, pause=1)
+    clients.wait_for(lambda: clients.reckoner(restless, "health", "beat").returncode == 0, seconds=20, pause=1)
+    assert restless.pid_of("postgres") == postgres
