@@ -90,8 +90,16 @@ def kill_running_child(stack: ChaosStack, chance: random.Random, number: signal.
     if not candidates:
         return None
     victim = chance.choice(candidates)
+    if not send(victim.pid, signal.SIGSTOP):
+        return None
+    # It may have finished the job between the look and the signal; a child that stands still does not.
+    if victim not in running(stack):
+        send(victim.pid, signal.SIGCONT)
+        return None
     at = time.time()
-    return Hit(at, victim.pid, (victim.job_id,)) if send(victim.pid, number) else None
+    send(victim.pid, number)
+    send(victim.pid, signal.SIGCONT)
+    return Hit(at, victim.pid, (victim.job_id,))
 
 
 def kill_web_child(stack: ChaosStack) -> Hit | None:
@@ -230,16 +238,26 @@ def note_points(stack: ChaosStack) -> None:
 
 
 def seconds_to_next_claim(stack: ChaosStack, hit: Hit, *, seconds: float = RECOVERY_SECONDS) -> list[float]:
-    """Wait until each job that the fault hit was claimed again, or is in a final state; returns how long each waited."""
-    return [_seconds_to_claim(stack, job_id, hit.at, seconds=seconds) for job_id in hit.job_ids]
+    """Wait until each job that the fault hit is claimed again; returns how long each waited.
+
+    A job whose last commit was on its way when the fault struck needs no second claim, and is left out.
+    """
+    waits = [_seconds_to_claim(stack, job_id, hit.at, seconds=seconds) for job_id in hit.job_ids]
+    return [wait for wait in waits if wait is not None]
 
 
-def _seconds_to_claim(stack: ChaosStack, job_id: str, at: float, *, seconds: float) -> float:
+def _seconds_to_claim(stack: ChaosStack, job_id: str, at: float, *, seconds: float) -> float | None:
     query = (
-        "SELECT extract(epoch FROM min(at)) FROM job_events WHERE job_id = %(id)s AND at > to_timestamp(%(at)s)"
-        " AND (reason = 'claimed' OR to_status IN ('succeeded', 'failed', 'cancelled'))"
+        "SELECT finished_at IS NOT NULL, (SELECT extract(epoch FROM min(at))::float8 FROM job_events"
+        " WHERE job_id = jobs.id AND reason = 'claimed' AND at > to_timestamp(%(at)s)) FROM jobs WHERE id = %(id)s"
     )
-    return float(wait_for(lambda: stack.one(query, {"id": job_id, "at": at}), seconds=seconds)) - at
+
+    def look() -> tuple[float | None] | None:
+        finished, claimed = stack.rows(query, {"id": job_id, "at": at})[0]
+        return (claimed,) if finished or claimed is not None else None
+
+    (claimed,) = wait_for(look, seconds=seconds)
+    return None if claimed is None else claimed - at
 
 
 def seconds_to_first_done(stack: ChaosStack, at: float, *, seconds: float = RECOVERY_SECONDS) -> float:

@@ -52,8 +52,8 @@ class Plan:
 
 
 DEFAULT = Plan()
-# The suite's claims are made with the product's own lease and sweep; only what upkeep keeps for a month is kept shorter.
-ENVIRONMENT = {"LOG_LEVEL": "INFO", "ENGINE_MEMORY": "512MB", "ENGINE_THREADS": "1"}
+# The suite's claims are made with the product's own lease, sweep and limits. Four slots a worker, because its jobs mostly wait.
+ENVIRONMENT = {"WORKER_CONCURRENCY": "4", "ENGINE_MEMORY": "512MB", "ENGINE_THREADS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,9 @@ class ChaosStack:
         if links is not None:
             # Each socket accepts only local, trusted connections, and to the servers the proxy is local.
             database = f"postgresql://reckoner@127.0.0.1:{links.database.port}/reckoner?sslmode=disable"
-            assignments = f"DATABASE_URL='{database}' REDIS_URL=redis://127.0.0.1:{links.broker.port}/0 "
+            # A process that is told of a database by URL refuses failpoints otherwise: that would be production.
+            allowed = "ALLOW_UNSAFE=true "
+            assignments = f"{allowed}DATABASE_URL='{database}' REDIS_URL=redis://127.0.0.1:{links.broker.port}/0 "
         wrapping = self.plan.wrapped.get(name)
         # The supervisor puts `env` before a line that starts with an assignment; before a program, nobody would.
         prefix = f"{assignments}{wrapping} " if wrapping else assignments

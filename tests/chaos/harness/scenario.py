@@ -1,6 +1,7 @@
 """Scenarios by name, what one is given, and what comes of it."""
 
 import contextlib
+import json
 import random
 import statistics
 import time
@@ -8,6 +9,8 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psycopg
 
 from tests.chaos.harness import accounts, faults
 from tests.chaos.harness.accounts import Accounts, Hashes
@@ -174,7 +177,7 @@ def play(chosen: Scenario, stack: ChaosStack, *, seed: int, scale: float, folder
     """Play a scenario on a running stack. Whatever goes wrong is part of the outcome: the suite goes on with the next."""
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(stack, seed, scale, folder)
-    started = time.monotonic()
+    started, started_at = time.monotonic(), time.time()
     failure = None
     try:
         chosen.play(run)
@@ -182,7 +185,19 @@ def play(chosen: Scenario, stack: ChaosStack, *, seed: int, scale: float, folder
         failure = str(error) or "an assertion without words"
     except Exception:  # noqa: BLE001 - a night's run must not end with its first surprise
         failure = traceback.format_exc()
+    _keep_history(stack, started_at, folder)
     return run.outcome(chosen, seconds=time.monotonic() - started, failure=failure)
+
+
+def _keep_history(stack: ChaosStack, since: float, folder: Path) -> None:
+    """Keep what happened to the jobs of a scenario beside its ledger: the stack's database goes."""
+    query = (
+        "SELECT row_to_json(e) FROM job_events AS e JOIN jobs AS j ON j.id = e.job_id"
+        " WHERE j.created_at >= to_timestamp(%(since)s) ORDER BY e.id"
+    )
+    with contextlib.suppress(psycopg.OperationalError), (folder / "events.jsonl").open("w", encoding="utf-8") as file:
+        for (event,) in stack.rows(query, {"since": since}):
+            file.write(json.dumps(event) + "\n")
 
 
 def in_order(names: Sequence[str]) -> list[str]:
