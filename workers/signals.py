@@ -1,4 +1,4 @@
-"""Celery's signals: logging, and the heavy half of `analytics`, loaded once by the parent before it forks."""
+"""Celery's signals: logging, the doctor at every start, and the heavy half of `analytics`, loaded once before the fork."""
 
 import importlib
 from typing import Any
@@ -8,6 +8,7 @@ from celery import signals
 
 from models import settings
 from workers import logs
+from workers.doctor import at_start
 
 # Loaded where the queue is served: after the fork every child shares these pages, and its first job does not wait for imports.
 # The first array PyArrow makes looks for pandas, so that is among them.
@@ -25,11 +26,17 @@ HEAVY_MODULES = {"reports": _OF_REPORTS, "imports": _OF_IMPORTS, "heavy": _OF_RE
 
 def connect() -> None:
     signals.setup_logging.connect(_configure_logging, weak=False)
+    signals.worker_init.connect(_refuse_unsafe, weak=False)
     signals.worker_init.connect(_load_heavy_modules, weak=False)
+    signals.beat_init.connect(_refuse_unsafe, weak=False)
 
 
 def _configure_logging(**_: Any) -> None:
     logs.configure()
+
+
+def _refuse_unsafe(**_: Any) -> None:
+    at_start.refuse_unsafe()
 
 
 def _load_heavy_modules(sender: Any, **_: Any) -> None:
