@@ -58,7 +58,8 @@ def post_worker_init(_worker: Any) -> None:
 
     logs.configure()
     # What every process needs sooner or later is made before its memory is tidied, and before somebody waits for it.
-    patience.bound(session.engine())
+    patience.impose()
+    session.engine()
     openapi.document()
     memory.keep_small()
 
