@@ -79,7 +79,6 @@ def stalled_workers(session: Session, *, stall_seconds: float, silent_seconds: f
             Heartbeat.kind == ProcessKind.WORKER.value,
             Heartbeat.beat_at >= _ago(silent_seconds),
             func.coalesce(Heartbeat.claimed_at, Heartbeat.started_at) < _ago(stall_seconds),
-            Heartbeat.started_at < _ago(stall_seconds),
             running_now < Heartbeat.slots,
             ~_touched_a_job(_ago(stall_seconds)),
         )
