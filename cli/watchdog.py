@@ -14,14 +14,12 @@ from collections.abc import Mapping
 from types import FrameType
 
 import sqlalchemy.exc
-import structlog
 from sqlalchemy import text
 
 from cli import frozen_web, runtime_file
 from cli.proc import Proc
 from models import liveness, session, settings, tally
 from models.liveness import Seen, Stalled
-from workers import logs
 
 LOOK_SECONDS = 3.0
 # Imports on a slow disk, migrations of others, a database that recovers: a start may take this long.
@@ -33,8 +31,6 @@ CLOCK_JUMP_SECONDS = 5.0
 LONGEST_GAP_SECONDS = 20.0
 # A row that began this much before its process belongs to an earlier process of that number.
 START_SLACK_SECONDS = 5.0
-
-log = structlog.get_logger(__name__)
 
 
 @dataclasses.dataclass(slots=True)
@@ -80,7 +76,7 @@ def look(host: str) -> View | None:
                 db, stall_seconds=settings.load().stall_seconds, silent_seconds=liveness.silence_seconds()
             )
     except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
-        log.warning("the database cannot be asked; nobody is judged", error=type(error).__name__)
+        _say(f"the database cannot be asked ({type(error).__name__}): no worker is judged")
         return None
     return View(now, seen, {found.pid: found for found in stalled if found.host == host})
 
@@ -144,13 +140,19 @@ class Watchdog:
     def _end(self, name: str, process: Proc, why: str) -> None:
         if not process.kill():
             return
-        log.critical("killed, to be started again", process=name, pid=process.pid, why=why)
+        _say(f"killed {name} (pid {process.pid}): it {why}")
         self._stalled_since.pop(process.pid, None)
         try:
             with session.transaction() as db:
                 tally.add(db, tally.Count.STALLED_WORKERS, "watchdog")
         except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
-            log.warning("could not count that", error=type(error).__name__)
+            _say(f"could not count that ({type(error).__name__})")
+
+
+def _say(sentence: str) -> None:
+    # In words, like the supervisor, which writes the name of this process in front.
+    sys.stdout.write(sentence + "\n")
+    sys.stdout.flush()
 
 
 def _broker_answers() -> bool:
@@ -166,7 +168,6 @@ def _end_quietly(_number: int, _frame: FrameType | None) -> None:
 
 def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, _end_quietly)
-    logs.configure()
     watchdog = Watchdog(dict(argument.split("=", 1) for argument in arguments))
     while True:
         watchdog.look_once()

@@ -1,8 +1,7 @@
 """Processes of a real stack that live and do nothing: each is found, ended and started again, and its jobs are done."""
 
 import contextlib
-import os
-import signal
+import uuid
 from collections.abc import Iterator
 
 import celery
@@ -10,10 +9,14 @@ import httpx
 import psutil
 import pytest
 
+from cli import watchdog
 from cli.stack import Stack
+from models import settings
+from models.liveness import Stalled
 from models.settings import Settings
 from tests import client as clients
 from tests.client import Client
+from workers import broker
 
 pytestmark = pytest.mark.stack
 
@@ -51,7 +54,7 @@ def frozen(*processes: psutil.Process) -> Iterator[None]:
 
 def why_killed(stack: Stack, pid: int) -> str:
     lines = stack.log_path.read_text().splitlines()
-    return next(line for line in lines if line.startswith("watchdog") and f'"pid": {pid},' in line)
+    return next(line for line in lines if line.startswith("watchdog") and f"(pid {pid}): it" in line)
 
 
 @pytest.mark.parametrize("name", ["worker-upkeep", "beat"])
@@ -99,9 +102,8 @@ def test_health_follows_what_is_seen(restless: Stack) -> None:
     assert clients.reckoner(restless, "health", "worker", "--name", "reports").returncode == 0
     unknown = clients.reckoner(restless, "health", "worker", "--queue", "nothing")
     assert unknown.returncode == 1
-    postgres = restless.pid_of("postgres")
-    os.kill(restless.pid_of("watchdog"), signal.SIGSTOP)
-    with frozen(psutil.Process(restless.pid_of("beat"))):
+    # The watchdog must not be faster.
+    with frozen(psutil.Process(restless.pid_of("watchdog")), psutil.Process(restless.pid_of("beat"))):
 
         def unwell() -> str | None:
             answer = clients.reckoner(restless, "health", "beat")
@@ -109,4 +111,29 @@ def test_health_follows_what_is_seen(restless: Stack) -> None:
 
         assert "beat has given no sign of life for" in clients.wait_for(unwell, seconds=60, pause=1)
     clients.wait_for(lambda: clients.reckoner(restless, "health", "beat").returncode == 0, seconds=20, pause=1)
-    assert restless.pid_of("postgres") == postgres
+
+
+def test_a_stalled_worker_that_does_not_end_itself_is_ended_once_its_jobs_are_done(
+    restless: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decided(*, running: int) -> str | None:
+        stalled = Stalled(
+            id=uuid.uuid4(), name="w", host="h", pid=1, queue="imports", waiting_for=99.0, running=running
+        )
+        watched = watchdog.Watchdog({})
+        assert watched._why_stalled(stalled, 0) is None
+        assert watched._why_stalled(stalled, watchdog.STALL_BACKSTOP_SECONDS) is None
+        return watched._why_stalled(stalled, watchdog.STALL_BACKSTOP_SECONDS + 1)
+
+    monkeypatch.setenv("REDIS_URL", Settings(reckoner_home=restless.home).redis_client_url)
+    settings.load.cache_clear()
+    broker._client_of_process.cache_clear()
+    assert decided(running=0) is not None
+    assert decided(running=1) is None
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    settings.load.cache_clear()
+    broker._client_of_process.cache_clear()
+    assert decided(running=0) is None, "there is nothing to take while the broker is away"
+    monkeypatch.undo()
+    settings.load.cache_clear()
+    broker._client_of_process.cache_clear()

@@ -70,5 +70,5 @@ def test_the_projects_own_procfile() -> None:
     own = procfile.read(ROOT / "Procfile")
     assert own.release is not None
     names = [entry.name for entry in own.processes]
-    assert names == ["web", "worker-reports", "worker-imports", "worker-upkeep", "beat", "flower"]
+    assert names == ["web", "worker-reports", "worker-imports", "worker-heavy", "worker-upkeep", "beat", "flower"]
     assert not any("password" in entry.command or "basic" in entry.command for entry in own.processes)

@@ -134,3 +134,11 @@ def test_an_arbiter_that_moves_is_never_frozen_and_one_that_does_not_is_once_nob
             child.kill()
     dead = [position * 3 for position, verdict in enumerate(verdicts) if verdict is not None]
     assert dead[0] == 33
+
+
+def test_it_stays_small() -> None:
+    """It runs beside every stack: no Celery, no Redis client, no HTTP client, no web framework, nothing that computes."""
+    big = {"celery", "kombu", "redis", "httpx", "flask", "pandas", "duckdb", "numpy", "rich", "click"}
+    code = f"import sys; import cli.watchdog; print(','.join(sorted(set(sys.modules) & {big!r})))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert loaded.stdout.strip() == ""
