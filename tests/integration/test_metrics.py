@@ -97,12 +97,13 @@ def _ago(seconds: float) -> sa.ColumnElement[Any]:
 
 
 def _grown(before: Figures, after: Figures) -> dict[str, float]:
-    """Return the counters that grew, with their labels as text, and by how much."""
+    """Return the counters that moved, with their labels as text, and by how much; one that is gone has fallen to 0."""
+    old, new = before.counters(), after.counters()
+    moved = {key: new.get(key, 0.0) - old.get(key, 0.0) for key in {**old, **new}}
     return {
-        " ".join([name, *(f"{label}={value}" for label, value in sorted(labels))]): value
-        - before.samples.get((name, labels), 0.0)
-        for (name, labels), value in after.counters().items()
-        if value != before.samples.get((name, labels), 0.0)
+        " ".join([name, *(f"{label}={value}" for label, value in sorted(labels))]): by
+        for (name, labels), by in moved.items()
+        if by
     }
 
 
