@@ -164,7 +164,8 @@ def wipe_redis(stack: ChaosStack) -> Hit | None:
     if hit is not None:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
             psutil.Process(hit.pid).wait(5)
-        shutil.rmtree(stack.home / "redis" / "appendonlydir", ignore_errors=True)
+        for entry in (stack.home / "redis").iterdir():
+            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
     return hit
 
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import secrets
 import shutil
+import signal
 import time
 import uuid
 from collections import Counter
@@ -21,6 +22,7 @@ from cli import procfile
 from cli.stack import Stack
 from models import api_key, organisations, settings
 from tests.chaos.harness.proxy import TcpProxy
+from tests.chaos.harness.redis_apart import RedisApart
 
 PROCFILE = Path(__file__).parents[1] / "stack" / "Procfile"
 WORKERS_APP = "tests.chaos.stack.workers"
@@ -46,6 +48,10 @@ class Plan:
     apps: Mapping[str, str] = field(default_factory=dict)
     """Lines that run another Celery application than the others."""
     grace_seconds: float = 60.0
+    redis_apart: bool = False
+    """Redis is no child of the supervisor: the scenario ends and starts it, as `ChaosStack.redis_apart`."""
+    redis_at_start: bool = True
+    """Whether a Redis that is apart is up when the stack starts."""
 
     def __hash__(self) -> int:
         return hash(repr(self))
@@ -88,6 +94,7 @@ class ChaosStack:
         self.home = home
         self.failpoints = home / "failpoints"
         self.links: dict[str, Links] = {}
+        self._redis = RedisApart(home=home, sockets=self.settings.socket_folder) if plan.redis_apart else None
         self.points: Counter[str] = Counter()
         """How often each point of the code at which something was made to fail was reached."""
         self.stack = Stack(
@@ -99,13 +106,15 @@ class ChaosStack:
                 "--grace",
                 str(plan.grace_seconds),
             ),
-            environment=ENVIRONMENT | {"FAILPOINTS_DIR": str(self.failpoints)} | dict(plan.environment),
+            environment=ENVIRONMENT | self._environment() | dict(plan.environment),
         )
 
     def start(self) -> None:
         self.failpoints.mkdir(mode=0o777, parents=True, exist_ok=True)
         self._make_links()
         (self.home / "Procfile").write_text(self._procfile(), encoding="utf-8")
+        if self._redis is not None and self.plan.redis_at_start:
+            self._redis.start()
         self.stack.start()
 
     def stop(self) -> None:
@@ -116,6 +125,8 @@ class ChaosStack:
                 for proxy in links.all():
                     proxy.stop()
             self.links.clear()
+            if self._redis is not None:
+                self._redis.kill(signal.SIGTERM)
 
     def remove(self) -> None:
         """Remove everything but its log."""
@@ -130,6 +141,17 @@ class ChaosStack:
     @property
     def web_url(self) -> str:
         return self.stack.web_url
+
+    @property
+    def redis_apart(self) -> RedisApart:
+        """The server that the plan wants apart."""
+        if self._redis is None:
+            raise AssertionError("the plan of this stack has no Redis apart")
+        return self._redis
+
+    def _environment(self) -> dict[str, str]:
+        of_redis = {} if self._redis is None else {"REDIS_URL": self._redis.url}
+        return {"FAILPOINTS_DIR": str(self.failpoints), **of_redis}
 
     @functools.cached_property
     def settings(self) -> settings.Settings:
