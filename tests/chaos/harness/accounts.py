@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from models.job_states import TRANSITIONS, JobStatus, Reason
-from tests.chaos.harness import metrics
+from tests.chaos.harness import lake, metrics
 from tests.chaos.harness.ledger import Ledger
 from tests.chaos.harness.running import ChaosStack
 from tests.chaos.stack.probes import CREDITING
@@ -36,7 +36,7 @@ class Accounts:
     missing_effects: tuple[str, ...] = ()
     """I2: jobs that succeeded without their effect."""
     balances: tuple[str, ...] = ()
-    """I2: organisations whose balance is not the sum of their successful credits."""
+    """I2: organisations whose balance is not the sum of their credits, or whose tables are not the sum of their imports."""
     unexpected: tuple[str, ...] = ()
     """I3: effects of jobs that were not to have one (failed, cancelled, unknown), and jobs nobody asked for."""
     many_jobs: tuple[str, ...] = ()
@@ -85,9 +85,9 @@ def take(ledger: Ledger, *, seed: int, hashes: Hashes | None = None) -> Accounts
         acked=len(ledger.job_ids),
         statuses=_statuses(ledger),
         lost=tuple(_unfinished(ledger)),
-        doubled=_doubled(ledger),
+        doubled=(*_doubled(ledger), *lake.doubled(stack)),
         missing_effects=_missing_effects(ledger),
-        balances=_balances(ledger),
+        balances=(*_balances(ledger), *lake.wrong_sums(ledger)),
         unexpected=(*_unexpected_effects(ledger), *_unexpected_jobs(ledger)),
         many_jobs=_many_jobs(ledger),
         unresolved=tuple(sorted(ledger.unresolved())),
