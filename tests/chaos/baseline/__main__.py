@@ -12,7 +12,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.chaos.baseline import beat_faults, broker_faults, outcome, worker_faults
@@ -41,19 +41,15 @@ SCENARIOS: tuple[tuple[str, Callable[[Lab], outcome.Outcome], Options], ...] = (
 )
 
 
-def run(folder: Path, *, seed: int, only: frozenset[str] = frozenset()) -> list[outcome.Outcome]:
+def run(folder: Path, *, seed: int, only: frozenset[str] = frozenset()) -> Iterator[outcome.Outcome]:
     """Run the chosen scenarios one after the other, each with a Redis of its own."""
-    found = []
     for number, (name, scenario, options) in enumerate(SCENARIOS):
         if only and name not in only:
             continue
-        begun = time.monotonic()
         # Of its own, so that a scenario's chances do not depend on which others are run.
         chance = random.Random(f"{seed}-{number}")
         with Lab(folder / f"{number}", options, chance) as lab:
-            found.append(scenario(lab))
-        print(f"{name} {scenario.__name__}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return found
+            yield scenario(lab)
 
 
 def main() -> None:
@@ -66,12 +62,19 @@ def main() -> None:
     if unknown := only - {name for name, _, _ in SCENARIOS}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     print(f"seed {asked.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="reckoner-baseline-") as name:
-        found = run(Path(name), seed=asked.seed, only=only)
-    print(outcome.table(found))
-    if asked.json is not None:
-        outcomes = [dataclasses.asdict(one) for one in found]
-        asked.json.write_text(json.dumps({"seed": asked.seed, "outcomes": outcomes}, indent=2) + "\n")
+    found: list[outcome.Outcome] = []
+    begun = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="reckoner-baseline-") as name:
+            for one in run(Path(name), seed=asked.seed, only=only):
+                found.append(one)
+                print(f"{time.monotonic() - begun:.0f} s: {one.scenario}, {one.note}", file=sys.stderr, flush=True)
+    finally:
+        # What was found before a scenario failed is worth as much.
+        print(outcome.table(found))
+        if asked.json is not None:
+            outcomes = [dataclasses.asdict(one) for one in found]
+            asked.json.write_text(json.dumps({"seed": asked.seed, "outcomes": outcomes}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
