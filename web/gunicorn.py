@@ -4,6 +4,7 @@ One process with threads: it waits for PostgreSQL and for clients, and computes 
 with `--bind fd://N`; without one the address comes from the settings.
 """
 
+import multiprocessing
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ RECEIVED_BYTES = 1024 * 1024
 
 
 def on_starting(_server: Any) -> None:
+    # In a process of its own: what it imports and opens would stay in this one and in every worker that is forked from it.
+    check = multiprocessing.get_context("fork").Process(target=_refuse_unsafe)
+    check.start()
+    check.join()
+    if check.exitcode:
+        sys.exit(check.exitcode)
+
+
+def _refuse_unsafe() -> None:
     from workers.doctor import at_start  # noqa: PLC0415 - see the remark above
 
     at_start.refuse_unsafe(warn=True)
@@ -54,12 +64,13 @@ def on_starting(_server: Any) -> None:
 
 def post_worker_init(_worker: Any) -> None:
     from web import memory, openapi, patience  # noqa: PLC0415 - see the remark above
-    from workers import logs  # noqa: PLC0415 - see the remark above
+    from workers import celery, logs  # noqa: PLC0415 - see the remark above
 
     logs.configure()
     # What every process needs sooner or later is made before its memory is tidied, and before somebody waits for it.
     patience.impose()
     session.engine()
+    celery.app.finalize()
     openapi.document()
     memory.keep_small()
 

@@ -2,14 +2,18 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy.exc
 from sqlalchemy import Connection, text
 
-from models import migrate, session, settings
+from models import session, settings
 from workers.doctor import of_settings
 from workers.doctor.finding import Check, Finding, Look, Verdict, judge_all
+
+# Not asked of `models.migrate`, because every worker and the web import this, and Alembic would stay in their memory.
+MIGRATIONS = Path(settings.__file__).with_name("migrations") / "versions"
 
 OLDEST_MAJOR = 16
 LARGEST_CLOCK_DIFFERENCE = 2.0
@@ -84,7 +88,7 @@ def facts(connection: Connection, *, major: int) -> PostgresFacts:
 
 def revisions() -> tuple[str, ...]:
     """Return the schema versions by their files' names; reading them with Alembic would cost each start a quarter second."""
-    files = (migrate.SCRIPTS / "versions").glob("[0-9]*.py")
+    files = MIGRATIONS.glob("[0-9]*.py")
     return tuple(sorted(file.name.partition("_")[0] for file in files))
 
 
