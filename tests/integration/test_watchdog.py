@@ -74,7 +74,7 @@ def test_a_frozen_web_server_is_replaced(restless: Stack) -> None:
         with pytest.raises(httpx.TimeoutException):
             httpx.get(restless.web_url + "/healthz", timeout=2)
         restless.pid_of("web", other_than=before, seconds=60)
-    assert httpx.get(restless.web_url + "/healthz", timeout=20).status_code == 200
+    assert httpx.get(restless.web_url + "/healthz", timeout=60).status_code == 200
     assert "its arbiter has not moved" in why_killed(restless, before)
 
 
