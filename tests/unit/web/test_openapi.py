@@ -58,6 +58,31 @@ def test_operation_ids_are_distinct() -> None:
     assert len(names) == len(set(names))
 
 
+def test_every_post_that_makes_a_job_takes_an_idempotency_key(document: dict[str, Any]) -> None:
+    makers = {
+        operation.path for operation in operations.ALL if 202 in operation.replies and "cancel" not in operation.path
+    }
+    assert makers == {
+        *("/v1/reports", "/v1/imports"),
+        *(f"/v1/{kind}/{{job_id}}/rerun" for kind in ("reports", "imports", "jobs")),
+    }
+    for path in makers:
+        operation = document["paths"][path]["post"]
+        assert "Idempotency-Key" in {parameter["name"] for parameter in operation["parameters"]}
+        assert "Idempotent-Replayed" in operation["responses"]["202"]["headers"]
+        for status, slug in (("409", "key-in-use"), ("422", "key-reused"), ("503", "outcome-unknown")):
+            assert slug in operation["responses"][status]["description"]
+
+
+def test_only_the_body_of_a_cancellation_may_be_left_out(document: dict[str, Any]) -> None:
+    required = {
+        path: methods["post"]["requestBody"]["required"]
+        for path, methods in document["paths"].items()
+        if "requestBody" in methods.get("post", {})
+    }
+    assert {path for path, needed in required.items() if not needed} == {path for path in required if "cancel" in path}
+
+
 @pytest.mark.parametrize("name", sorted(examples.OF_MODEL))
 def test_examples_are_what_they_illustrate(name: str, document: dict[str, Any]) -> None:
     model: type[pydantic.BaseModel] = getattr(schemas, name)
