@@ -42,6 +42,27 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:lane, 7325366))")
 
 _WAITING = and_(Job.status == JobStatus.QUEUED, Job.published_at.is_(None))
 
+# Said of the row `jobs`, whose lane it is about. A few are let in at a time, not one for each that finishes: a lane has enough
+# while a quarter of its share waits in the broker, unless it has no place in an express list that it needs.
+WANTS_MORE = """(
+    EXISTS (
+        SELECT FROM jobs AS waiting
+        WHERE waiting.organisation_id = jobs.organisation_id AND waiting.queue = jobs.queue
+            AND waiting.status = 'queued' AND waiting.published_at IS NULL AND waiting.run_at <= now()
+    ) AND (
+        (
+            SELECT count(*) * 4 FROM jobs AS message
+            WHERE message.organisation_id = jobs.organisation_id AND message.queue = jobs.queue
+                AND message.status = 'queued' AND message.published_at IS NOT NULL
+        ) <= coalesce((SELECT max_in_flight FROM organisations WHERE id = jobs.organisation_id), :max_in_flight)
+        OR EXISTS (
+            SELECT FROM jobs AS rival
+            WHERE rival.queue = jobs.queue AND rival.organisation_id <> jobs.organisation_id
+                AND rival.status = 'queued' AND rival.published_at IS NOT NULL
+        )
+    )
+)"""
+
 # One statement, so that the count and the choice see the same state; the lock before it keeps two from counting at once.
 _ADMIT = text(
     """

@@ -9,7 +9,6 @@ import os
 import signal
 import time
 from enum import StrEnum
-from pathlib import Path
 
 import sqlalchemy.exc
 
@@ -50,16 +49,18 @@ def hit(point: Point) -> None:
     folder = settings.load().failpoints_dir
     if folder is None:
         return
-    taken = folder / f"{point.value}.hit.{os.getpid()}"
+    armed = folder / point.value
     try:
-        (folder / point.value).rename(taken)
+        # Read first: the proof may be collected, and gone, as soon as it has its name.
+        action = armed.read_text(encoding="ascii").strip()
+        armed.rename(folder / f"{point.value}.hit.{os.getpid()}")
     except FileNotFoundError:
         return
-    _act(taken)
+    _act(action)
 
 
-def _act(taken: Path) -> None:
-    word, _, argument = taken.read_text(encoding="ascii").strip().partition(" ")
+def _act(action: str) -> None:
+    word, _, argument = action.partition(" ")
     if word == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif word == "stop":

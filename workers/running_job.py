@@ -37,12 +37,12 @@ class RunningJob:
         self._job = job
         self._progress_written_at = time.monotonic()
         self._has_effect = False
-        self._others_wait = True
+        self._lane_wants_more = True
 
     @property
-    def others_wait(self) -> bool:
-        """Whether other jobs of the organisation wait for this one to make room; True where that is not known."""
-        return self._others_wait
+    def lane_wants_more(self) -> bool:
+        """Whether other jobs of its lane should be let in now; True where that is not known."""
+        return self._lane_wants_more
 
     @property
     def has_effect(self) -> bool:
@@ -138,10 +138,15 @@ class RunningJob:
                 final = Finish(session=db)
                 yield final
                 finished = transitions.succeed(
-                    db, self.id, attempt=self.attempt, outcome=final.outcome, keep_result=final.keep_result
+                    db,
+                    self.id,
+                    attempt=self.attempt,
+                    outcome=final.outcome,
+                    keep_result=final.keep_result,
+                    max_in_flight=settings.load().max_in_flight,
                 )
                 if finished is None:
                     raise LeaseLostError
-                self._others_wait = finished.others_wait
+                self._lane_wants_more = finished.lane_wants_more
                 failpoints.hit(Point.FINISH_BEFORE_COMMIT)
             failpoints.hit(Point.FINISH_AFTER_COMMIT)

@@ -39,15 +39,15 @@ class JobTask(celery.Task):
             board.write(identity_, job.attempt)
             context = {"job_id": job_id, "attempt": job.attempt, "organisation_id": str(job.organisation_id)}
             with structlog.contextvars.bound_contextvars(**context, request_id=job.request_id, trace=job.traceparent):
-                others_wait = self._attempt(job)
+                lane_wants_more = self._attempt(job)
         finally:
             # First of all: what comes after may wait for Redis, and is no part of the job.
             board.wipe()
-        if others_wait:
+        if lane_wants_more:
             publisher.publish([publisher.Lane(job.organisation_id, job.queue)])
 
     def _attempt(self, job: Job) -> bool:
-        """Run the body once and write how it ended; the answer is whether other jobs may wait for the room it leaves."""
+        """Run the body once and write how it ended; the answer is whether others of its lane may be let in now."""
         started = time.monotonic()
         log.info("job started", kind=job.kind, type=job.type)
         running = RunningJob(job)
@@ -66,7 +66,7 @@ class JobTask(celery.Task):
         else:
             status = JobStatus.SUCCEEDED
         log.info("job ended", status=status, seconds=round(time.monotonic() - started, 3))
-        return running.others_wait
+        return running.lane_wants_more
 
 
 def _claim(job_id: uuid.UUID) -> Job | None:

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.chaos.harness import scenario, soak, suite
+from tests.chaos.harness import scenario, soak, suite, turns
 
 
 def main() -> int:
@@ -22,12 +22,15 @@ def main() -> int:
         return 2
     folder = options.results or _folder(seed)
     print(f"seed {seed}, histories in {folder}", flush=True)
-    outcomes, points = suite.play_all(
-        names, seed=seed, scale=options.scale, folder=folder, say=lambda text: print(text, flush=True)
-    )
+    with turns.taken(_say):
+        outcomes, points = suite.play_all(names, seed=seed, scale=options.scale, folder=folder, say=_say)
     suite.write_json(options.json or folder / "outcomes.json", outcomes, points, seed=seed, scale=options.scale)
     print(f"\n{suite.table(outcomes)}\n\n{suite.points_table(points)}\n\nseed {seed}")
     return 1 if any(outcome.failure for outcome in outcomes) else 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _folder(seed: int) -> Path:

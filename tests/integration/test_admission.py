@@ -58,7 +58,7 @@ def _run(job_id: uuid.UUID) -> None:
 
 def _finish(job_id: uuid.UUID) -> None:
     with session.transaction() as db:
-        assert transitions.succeed(db, job_id, attempt=1, outcome=None, keep_result=None)
+        assert transitions.succeed(db, job_id, attempt=1, outcome=None, keep_result=None, max_in_flight=1)
 
 
 def _age_messages(lane: Lane, seconds: int) -> None:

@@ -222,7 +222,7 @@ def test_a_running_job_says_where_and_how_far(name: str, queue: str) -> None:
 def test_a_finished_job_says_how_it_ended(name: str, queue: str) -> None:
     good, bad = _claim(_accept(name, queue)), _claim(_accept(name, queue))
     with session.transaction() as db:
-        transitions.succeed(db, good.id, attempt=1, outcome=None, keep_result=None)
+        transitions.succeed(db, good.id, attempt=1, outcome=None, keep_result=None, max_in_flight=1)
         transitions.fail(db, bad.id, attempt=1, reason=Reason.PERMANENT_ERROR, error=PROBLEM)
     assert _why(good)[0] == ["succeeded"]
     assert _why(bad)[0] == ["failed"]

@@ -145,7 +145,7 @@ def test_a_worker_that_has_just_finished_a_long_job_is_given_time(scene: Scene) 
     running = [scene.running_job(), scene.running_job()]
     scene.set_worker(claimed_at=3600)
     with session.transaction() as db:
-        assert transitions.succeed(db, running[0].id, attempt=1, outcome=None, keep_result=None)
+        assert transitions.succeed(db, running[0].id, attempt=1, outcome=None, keep_result=None, max_in_flight=1)
     assert not scene.stalled()
 
 

@@ -114,7 +114,7 @@ def test_jobs_are_counted_by_kind_queue_and_status(http: Http, organisation_id: 
     for job in (done, failed):
         _claim(job)
     with session.transaction() as db:
-        transitions.succeed(db, done.id, attempt=1, outcome=None, keep_result=None)
+        transitions.succeed(db, done.id, attempt=1, outcome=None, keep_result=None, max_in_flight=1)
         transitions.fail(db, failed.id, attempt=1, reason=Reason.TIMED_OUT, error=PROBLEM)
         transitions.cancel_queued(db, gone.id, by="test")
     after = Figures(http)
@@ -212,7 +212,7 @@ def test_recent_waits_and_runs_are_quantiles(http: Http, organisation_id: uuid.U
     for number in range(1, 11):
         job = _claim(_accept(organisation_id, queue))
         with session.transaction() as db:
-            transitions.succeed(db, job.id, attempt=1, outcome=None, keep_result=None)
+            transitions.succeed(db, job.id, attempt=1, outcome=None, keep_result=None, max_in_flight=1)
         finished = _ago(20 * number)
         _update(
             job,
@@ -224,7 +224,7 @@ def test_recent_waits_and_runs_are_quantiles(http: Http, organisation_id: uuid.U
     # Older than the five minutes that are told of.
     with session.transaction() as db:
         late = _claim(_accept(organisation_id, queue))
-        transitions.succeed(db, late.id, attempt=1, outcome=None, keep_result=None)
+        transitions.succeed(db, late.id, attempt=1, outcome=None, keep_result=None, max_in_flight=1)
     _update(late, finished_at=_ago(301), claimed_at=_ago(9000), created_at=_ago(20_000), started_at=_ago(9000))
     found = Figures(http)
     quantiles = ("0.5", "0.9", "0.99", "1")
@@ -418,5 +418,5 @@ def test_work_that_stands_still_beside_a_free_slot_is_noticed(served: Http, orga
     running = _claim(_accept(organisation_id))
     assert _readiness(served)[2] == [], "the only slot is taken"
     with session.transaction() as db:
-        transitions.succeed(db, running.id, attempt=1, outcome=None, keep_result=None)
+        transitions.succeed(db, running.id, attempt=1, outcome=None, keep_result=None, max_in_flight=1)
     assert _readiness(served)[2] == ["work-stands-still"]

@@ -108,13 +108,16 @@ def test_a_worker_that_was_given_up_cannot_write_anything(queued: Job) -> None:
     with session.transaction() as db:
         assert not transitions.hold(db, first.id, first.attempt)
         assert not transitions.report_progress(db, first.id, attempt=1, progress={})
-        assert not transitions.succeed(db, first.id, attempt=1, outcome=None, keep_result=None)
+        assert not transitions.succeed(db, first.id, attempt=1, outcome=None, keep_result=None, max_in_flight=1)
         assert not transitions.fail(db, first.id, attempt=1, reason=Reason.PERMANENT_ERROR, error=PROBLEM)
         assert transitions.retry_or_fail(db, first, error=PROBLEM) is None
         assert transitions.give_up_lost(db, first, reason=Reason.WORKER_LOST) is None
     assert _now(queued).status == JobStatus.RUNNING
     with session.transaction() as db:
-        assert transitions.succeed(db, second.id, attempt=2, outcome={"a": 1}, keep_result=None) is not None
+        assert (
+            transitions.succeed(db, second.id, attempt=2, outcome={"a": 1}, keep_result=None, max_in_flight=1)
+            is not None
+        )
     assert _now(queued).status == JobStatus.SUCCEEDED
 
 
@@ -185,7 +188,9 @@ def test_the_sweep_passes_over_a_job_that_is_being_finished(queued: Job) -> None
     with session.transaction() as finisher:
         assert transitions.hold(finisher, job.id, job.attempt)
         _bury_expired()
-        assert transitions.succeed(finisher, job.id, attempt=job.attempt, outcome=None, keep_result=None)
+        assert transitions.succeed(
+            finisher, job.id, attempt=job.attempt, outcome=None, keep_result=None, max_in_flight=1
+        )
     assert _now(queued).status == JobStatus.SUCCEEDED
 
 
