@@ -1,6 +1,7 @@
 """Celery's settings and nothing else. The reasons are in docs/reliability.md; a test checks that every name is a real setting."""
 
 from datetime import timedelta
+from typing import Any
 
 from kombu import Exchange, Queue
 
@@ -13,7 +14,7 @@ PRIORITY_STEPS = [0, 9]
 
 # --- The broker holds hints only: PostgreSQL is the truth about every job. ---
 broker_url = _settings.broker_url
-broker_transport_options = {
+broker_transport_options: dict[str, Any] = {
     # Longer than any job may run; shorter would run long jobs again and again (kombu#337).
     "visibility_timeout": 4 * _settings.longest_limit_seconds,
     "unacked_restore_interval": 10,
