@@ -20,7 +20,7 @@ class DatasetVersion(Base):
     version: Mapped[int] = mapped_column(Integer, primary_key=True)
     row_count: Mapped[int] = mapped_column(BigInteger)
     columns: Mapped[Json]
-    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id"))
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id"), index=True)
     committed_at: Mapped[CreatedAt]
 
 

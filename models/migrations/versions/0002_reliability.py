@@ -82,6 +82,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"])
     op.create_index("ix_idempotency_keys_job_id", "idempotency_keys", ["job_id"])
+    # Whoever removes old jobs asks which of them a version names.
+    op.create_index(op.f("ix_dataset_versions_job_id"), "dataset_versions", ["job_id"])
     op.create_table(
         "tallies",
         sa.Column("name", sa.Text(), nullable=False),
@@ -126,6 +128,7 @@ def _upgrade_jobs() -> None:
 def downgrade() -> None:
     op.drop_table("upkeep_runs")
     op.drop_table("tallies")
+    op.drop_index(op.f("ix_dataset_versions_job_id"), table_name="dataset_versions")
     op.drop_table("idempotency_keys")
     for name in ("claimed_at", "host", "slots", "queues"):
         op.drop_column("heartbeats", name)
