@@ -95,6 +95,13 @@ def test_a_process_does_not_start_unsafely_and_says_why() -> None:
         assert "its promise does not hold" in forced.stdout
 
 
+@pytest.mark.parametrize("role", [["worker", "-Q", "upkeep"], ["beat", "--scheduler", "workers.beat:Scheduler"]])
+def test_celery_does_not_start_unsafely(role: list[str]) -> None:
+    refused = run("celery", "-A", "workers", *role, DATABASE_URL="postgresql://app:postgres@127.0.0.1:1/r")
+    assert refused.returncode == ExitCode.UNSAFE
+    assert "password of the database: one that everybody tries first" in refused.stdout + refused.stderr
+
+
 def test_servers_that_do_not_answer_are_no_reason_not_to_start() -> None:
     nowhere = {"DATABASE_URL": "postgresql://app:nT7wxPq2Lz@127.0.0.1:1/r", "REDIS_URL": "redis://127.0.0.1:1"}
     started = run("workers.doctor", "servers", **nowhere)
