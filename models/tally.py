@@ -29,7 +29,7 @@ class Count(StrEnum):
     """Messages of jobs the database does not know, as after a restore from a backup."""
 
     STALLED_WORKERS = "stalled_workers"
-    """Workers that were ended because they took no work although there was some, by queue."""
+    """Workers that were ended because they took no work although there was some, by who noticed."""
 
     FORGOTTEN_JOBS = "forgotten_jobs"
     """Finished jobs whose rows were removed when their time was over, by kind, queue and status."""

@@ -26,6 +26,8 @@ TICK_SECONDS = 1.0
 SIGN_OF_LIFE_SECONDS = 5.0
 # What is seen once may be a moment between two writes; what is seen this often is so.
 TIMES_SEEN = 2
+# Of the looks at each sign of life: a quarter of a minute.
+STALLS_SEEN = 3
 # After a warm shutdown that did not come about.
 LAST_WORDS_SECONDS = 10.0
 
@@ -46,6 +48,7 @@ class Heart(bootsteps.Step):
         self._idle_claims: dict[uuid.UUID, int] = {}
         self._strays: dict[Work, int] = {}
         self._told_to_stop: dict[Work, float] = {}
+        self._stalls_seen = 0
         self._ending_since: float | None = None
 
     def create(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
@@ -142,8 +145,10 @@ class Heart(bootsteps.Step):
         """
         if self._ending_since is None:
             found = _own_stall()
-            # While the broker is away there is nothing to take.
-            if found is None or not broker.ping():
+            # While the broker is away there is nothing to take, and after that Celery is given time to come back to it.
+            ready = state.should_stop is None and broker.ping()
+            self._stalls_seen = self._stalls_seen + 1 if found is not None and ready else 0
+            if found is None or self._stalls_seen <= STALLS_SEEN:
                 return
             log.critical("ending this worker", why=found.sentence)
             with session.transaction() as db:
