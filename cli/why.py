@@ -119,7 +119,9 @@ def _waiting(standing: Standing, *, broker_reachable: bool) -> Iterator[Cause]:
     else:
         yield _with_message(standing)
     if not broker_reachable:
-        yield Cause("broker-away", "Redis does not answer: no worker is told of anything until it is back.")
+        yield Cause(
+            "broker-away", "Redis does not answer or takes no messages: no worker is told of anything until it does."
+        )
     if standing.queue.workers == 0:
         yield Cause("no-worker", f"No worker serves the queue {standing.job.queue}.")
     elif standing.queue.free_slots == 0:

@@ -1,4 +1,4 @@
-"""What must be known of Redis beyond what Celery does with it: whether it answers, and whether it lost its memory."""
+"""What must be known of Redis beyond what Celery does with it: whether it takes messages, and whether it lost its memory."""
 
 import functools
 import os
@@ -12,6 +12,8 @@ import celeryconfig
 from models import settings
 
 MARK = "reckoner:memory"
+PROOF = "reckoner:takes-messages"
+PROOF_SECONDS = 60
 TIMEOUT_SECONDS = 1.0
 # What Celery writes into the header of every message. Reading them all as JSON would take ten times as long.
 _TASK_ID = re.compile(rb'"id": ?"([0-9a-f-]{36})"')
@@ -33,9 +35,12 @@ def client() -> "redis.Redis":
 
 
 def ping() -> bool:
-    """Tell whether Redis answers within a second."""
+    """Tell whether Redis answers within a second and takes what it is given.
+
+    One that is full, read-only or unable to save answers a mere ping and still moves no message.
+    """
     try:
-        return bool(client().ping())
+        return bool(client().set(PROOF, b"", ex=PROOF_SECONDS))
     except redis.RedisError:
         return False
 

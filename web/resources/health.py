@@ -106,7 +106,7 @@ def _unavailable(error: Exception, broker_health: health_schemas.BrokerHealth) -
 
 def _reasons(seen: _Seen, *, broker_reachable: bool) -> Iterator[ReadinessReason]:
     if not broker_reachable:
-        detail = "Redis does not answer: jobs are accepted, and wait until it is back."
+        detail = "Redis does not answer or takes no messages: jobs are accepted, and wait until it does."
         yield ReadinessReason(code="broker-away", detail=detail)
     if seen.since_beat is None or seen.since_beat > SILENT_BEAT_SECONDS:
         detail = f"Beat {_last(seen.since_beat, 'gave a sign of life')}: nothing is rescued."
