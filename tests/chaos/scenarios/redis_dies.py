@@ -16,7 +16,8 @@ from tests.client import wait_for
 
 # Ten children and more, so that ten jobs can run at once.
 APART = Plan(redis_apart=True, environment={"WORKER_CONCURRENCY": "5"})
-DOWN_SECONDS = 3.0
+# Celery looks again after two seconds, and then after four more: some return before it looks, some after.
+DOWN_SECONDS = (0.5, 3.0)
 DRAINED_SECONDS = 60.0
 # By how much requests may be slower while Redis is away.
 MOST_EXTRA_SECONDS = 0.3
@@ -31,7 +32,7 @@ def on_two_queues(chance: random.Random) -> Work:
     return Work(work.path, work.body | {"queue": chance.choice(QUEUES)})
 
 
-@scenario("S11", "`kill -9` of Redis, which comes back after 3 s with its append-only file", plan=APART)
+@scenario("S11", "`kill -9` of Redis, which comes back within 3 s with its append-only file", plan=APART)
 def kill_redis(run: Run) -> None:
     _kill_often(run, number=50, wiped=False)
 
@@ -44,10 +45,10 @@ def wipe_redis(run: Run) -> None:
 def _kill_often(run: Run, *, number: int, wiped: bool) -> None:
     """Take Redis away again and again under load, each time once workers have taken work from it since the last time."""
     outages: list[Outage] = []
-    with run.load(on_two_queues, rate=12, threads=6) as ledger:
+    with run.load(on_two_queues, rate=8) as ledger:
         for _ in run.times(number):
             time.sleep(run.chance.uniform(0.5, 1.5))
-            outages.append(run.stack.redis_apart.take_down(DOWN_SECONDS, wiped=wiped))
+            outages.append(run.stack.redis_apart.take_down(run.chance.uniform(*DOWN_SECONDS), wiped=wiped))
             run.injected(kill=True)
             # What was in a worker's hands is claimed at once; only what is published after the return needs Redis.
             wait_until_newer_is_claimed(run.stack, ledger, outages[-1].until)
@@ -156,7 +157,7 @@ def _seconds_to_publish(stack: ChaosStack, ledger: Ledger, at: float) -> float:
 @scenario("S14", "Redis is frozen for 60 s", plan=APART)
 def freeze_redis(run: Run) -> None:
     seconds = max(12.0, 60.0 * run.scale)
-    with run.load(on_two_queues, rate=16, threads=6) as ledger:
+    with run.load(on_two_queues, rate=10) as ledger:
         time.sleep(3)
         since = time.time()
         with faults.frozen(run.stack.redis_apart.pid):
