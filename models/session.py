@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import sqlalchemy.exc
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -20,7 +20,8 @@ from models import settings
 SERVER_OPTIONS = {
     "lock_timeout": "5s",
     "statement_timeout": "60s",
-    "idle_in_transaction_session_timeout": "120s",
+    # A process that falls silent in the middle of a transaction holds its locks for no longer than a lease lasts by default.
+    "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
 }
 
@@ -104,3 +105,9 @@ def transaction() -> Iterator[Session]:
     """Open a session whose work is committed when the block ends and rolled back when it raises."""
     with Session(engine(), expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def be_patient(session: Session, seconds: int) -> None:
+    """Let this transaction rest between two statements for longer than others may."""
+    timeout = func.set_config("idle_in_transaction_session_timeout", f"{seconds}s", True)
+    session.execute(select(timeout))

@@ -109,7 +109,7 @@ def _commit(
     job: RunningJob, table: "lake.LakeTable", base: "lake.LakeSnapshot | None", change: "importing.Change"
 ) -> None:
     """Commit to the lake, then the bookkeeping, while the job's row is locked: no cancellation or sweep comes between."""
-    with job.finish() as final:
+    with job.finish(patience_seconds=settings.load().import_limit_seconds) as final:
         failpoints.hit(Point.LAKE_BEFORE_COMMIT)
         version, row_count = _write(job, table, base, change)
         job.took_effect()

@@ -1,7 +1,7 @@
 """What is not kept for ever: finished jobs and results past their time, uploads and scratch of finished jobs, old heartbeats."""
 
 import shutil
-import time
+import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -68,7 +68,7 @@ def _remove_others(folder: Path, kept: set[str]) -> int:
     """Remove what does not have one of these names, once it is not young any more."""
     if not folder.is_dir():
         return 0
-    oldest_kept = time.time() - YOUNG_SECONDS
+    oldest_kept = _now_in(folder) - YOUNG_SECONDS
     stale = [entry for entry in folder.iterdir() if entry.name not in kept and entry.stat().st_mtime < oldest_kept]
     for entry in stale:
         if entry.is_dir():
@@ -76,3 +76,9 @@ def _remove_others(folder: Path, kept: set[str]) -> int:
         else:
             entry.unlink(missing_ok=True)
     return len(stale)
+
+
+def _now_in(folder: Path) -> float:
+    """Return the time by the clock that dates the folder's files, which may not be that of this machine."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".now-") as mark:
+        return Path(mark.name).stat().st_mtime

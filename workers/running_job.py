@@ -122,11 +122,12 @@ class RunningJob:
                 raise LeaseLostError
 
     @contextmanager
-    def finish(self) -> Iterator[Finish]:
+    def finish(self, *, patience_seconds: int | None = None) -> Iterator[Finish]:
         """Open the final transaction: results, the job's success and its event are committed as one.
 
         The job's row is locked from the start, so that neither the rescue sweep nor a cancellation can come between. No
-        signal can either: a time limit that has not struck before does not strike in here.
+        signal can either: a time limit that has not struck before does not strike in here. A body that works in here for
+        longer than moments says for how long at most, because a silent transaction is taken for a dead one.
 
         Raises:
             LeaseLostError: another attempt owns the job; nothing was written.
@@ -135,6 +136,8 @@ class RunningJob:
             with session.transaction() as db:
                 if not transitions.hold(db, self.id, self.attempt):
                     raise LeaseLostError
+                if patience_seconds is not None:
+                    session.be_patient(db, patience_seconds)
                 final = Finish(session=db)
                 yield final
                 finished = transitions.succeed(

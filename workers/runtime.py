@@ -70,23 +70,34 @@ class JobTask(celery.Task):
 
 
 def _claim(job_id: uuid.UUID) -> Job | None:
-    """Claim a job for this process. A database that is away leaves the job queued, where the sweep finds it."""
-    try:
-        failpoints.hit(Point.CLAIM_BEFORE_COMMIT)
-        with session.statement() as db:
-            job = transitions.claim(
-                db,
-                job_id,
-                worker_id=identity.worker_id(),
-                pid=os.getpid(),
-                lease_seconds=settings.load().lease_seconds,
-            )
-        failpoints.hit(Point.CLAIM_AFTER_COMMIT)
-        if job is None:
-            _note_refusal(job_id)
-    except errors.DATABASE_AWAY as error:
-        log.warning("could not claim", job_id=str(job_id), error=type(error).__name__)
-        return None
+    """Claim a job for this process, for as long as the database may need to come back.
+
+    After that the job stays queued, where the audit misses its message. Waiting here rather than taking the next message
+    keeps a worker that is cut off from the database from swallowing a whole queue.
+    """
+    for remaining in reversed(range(SETTLE_ATTEMPTS)):
+        try:
+            return _claim_now(job_id)
+        except errors.DATABASE_AWAY as error:
+            log.warning("could not claim", job_id=str(job_id), error=type(error).__name__, tries_left=remaining)
+            if remaining not in {0, SETTLE_ATTEMPTS - 1}:
+                time.sleep(SETTLE_PAUSE_SECONDS)
+    return None
+
+
+def _claim_now(job_id: uuid.UUID) -> Job | None:
+    failpoints.hit(Point.CLAIM_BEFORE_COMMIT)
+    with session.statement() as db:
+        job = transitions.claim(
+            db,
+            job_id,
+            worker_id=identity.worker_id(),
+            pid=os.getpid(),
+            lease_seconds=settings.load().lease_seconds,
+        )
+    failpoints.hit(Point.CLAIM_AFTER_COMMIT)
+    if job is None:
+        _note_refusal(job_id)
     return job
 
 
