@@ -57,7 +57,7 @@ def _autocommit_engine_of_process(pid: int) -> Engine:
 def _make_engine(application: str, **options: Any) -> Engine:
     made = create_engine(
         settings.load().sqlalchemy_url,
-        pool_timeout=5,
+        pool_timeout=4,
         pool_recycle=1800,
         connect_args=_connect_arguments(application),
         # What a statement was about is customers' data, and errors are logged.
