@@ -1,5 +1,6 @@
 """The one output of many processes: whole lines, each behind the name of the process that wrote it."""
 
+import errno
 import os
 import sys
 from typing import TextIO
@@ -7,6 +8,7 @@ from typing import TextIO
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 # A line that never ends must not fill the memory of the supervisor.
 LONGEST_LINE = 64 * 1024
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 class LogOutput:
@@ -37,7 +39,10 @@ class LogOutput:
         try:
             self._stream.write(text + "\n")
             self._stream.flush()
-        except OSError:
+        except OSError as error:
+            if error.errno in _PASSING:
+                # What is said meanwhile is lost; what is said when there is room again is not.
+                return
             # The terminal was closed or `| head` has read enough: the stack goes on without its log.
             self._gone = True
             _empty_into_nothing(self._stream)

@@ -195,6 +195,7 @@ class _Run:
             web_url=listening.url(self._host, self._port),
             flower_url=listening.url(FLOWER_HOST, self._flower_port),
         )
+        self._recorded = True
         self._probe: readiness.WebProbe | None = readiness.WebProbe(f"{self._runtime.web_url}/healthz")
 
     @contextlib.contextmanager
@@ -230,7 +231,18 @@ class _Run:
 
     def _record(self, pids: dict[str, int]) -> None:
         self._runtime = self._runtime.model_copy(update={"processes": pids})
-        runtime_file.write(self._settings.home, self._runtime)
+        self._write_record()
+
+    def _write_record(self) -> None:
+        """Write who runs; where there is no room, again at the next turn. A stack must not end for want of a note."""
+        try:
+            runtime_file.write(self._settings.home, self._runtime)
+        except OSError as error:
+            if self._recorded:
+                self._say(f"cannot note which processes run: {error.strerror}; trying again")
+            self._recorded = False
+        else:
+            self._recorded = True
 
     def _show_new_password(self) -> None:
         password = flower_access.ensure_password(self._settings)
@@ -242,7 +254,9 @@ class _Run:
     def _all_run(self) -> None:
         if not self._runtime.complete:
             self._runtime = self._runtime.model_copy(update={"complete": True})
-            runtime_file.write(self._settings.home, self._runtime)
+            self._recorded = False
+        if not self._recorded:
+            self._write_record()
         self._greet_when_ready()
 
     def _greet_when_ready(self) -> None:

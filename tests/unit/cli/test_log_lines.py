@@ -1,5 +1,6 @@
 """Lines of many processes in one output."""
 
+import errno
 import io
 import os
 
@@ -58,3 +59,22 @@ def test_a_reader_that_went_away_is_no_error() -> None:
     output.line("web", "nobody reads this")
     output.line("web", "nor this")
     stream.close()
+
+
+class _FullDisk(io.StringIO):
+    """A log file on a disk that is full for a while."""
+
+    full = True
+
+    def flush(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_does_not_silence_the_log_for_ever() -> None:
+    stream = _FullDisk()
+    output = LogOutput(stream)
+    output.plain("lost, or not")
+    stream.full = False
+    output.plain("heard again")
+    assert stream.getvalue().endswith("heard again\n")
