@@ -1,6 +1,7 @@
 """One table that says which errors may pass by themselves and what the asker is told of each."""
 
 import errno
+import os
 
 import celery.exceptions
 import kombu.exceptions
@@ -48,6 +49,9 @@ _INTERRUPTING_CODES = {"55P03", "40001", "40P01", "25006"}
 # Of class 57: a statement that took too long would take too long again.
 _STATEMENT_CANCELED = "57014"
 _DISK_IN_THE_WAY = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}
+# What DuckDB and Delta raise has no number, only the system's words behind their own. Known by name: to import them is slow.
+_SPEAKING_OF_FILES = {("_duckdb", "IOException"), ("_internal", "DeltaError")}
+_WORDS_OF_DISK = tuple(os.strerror(number) for number in sorted(_DISK_IN_THE_WAY))
 
 OUT_OF_TIME = (celery.exceptions.SoftTimeLimitExceeded,)
 
@@ -58,7 +62,14 @@ def is_interruption(error: BaseException) -> bool:
         return True
     if isinstance(error, sqlalchemy.exc.DBAPIError):
         return error.connection_invalidated or _interrupts(getattr(error.orig, "sqlstate", None), error)
-    return isinstance(error, OSError) and error.errno in _DISK_IN_THE_WAY
+    if isinstance(error, OSError):
+        return error.errno in _DISK_IN_THE_WAY
+    return _speaks_of_disk(error)
+
+
+def _speaks_of_disk(error: BaseException) -> bool:
+    kinds = {(kind.__module__, kind.__name__) for kind in type(error).__mro__}
+    return bool(kinds & _SPEAKING_OF_FILES) and any(words in str(error) for words in _WORDS_OF_DISK)
 
 
 def _interrupts(sqlstate: str | None, error: sqlalchemy.exc.DBAPIError) -> bool:
