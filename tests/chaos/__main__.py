@@ -2,6 +2,7 @@
 or `--soak HOURS`."""
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from tests.chaos.harness import scenario, soak, suite, turns
 
 def main() -> int:
     """Play the scenarios asked for, print the tables, and fail if one of them failed."""
+    # Whoever ends this process must not leave a stack behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = _options()
     seed = options.seed if options.seed is not None else time.time_ns() % 1_000_000
     if options.soak is not None:
