@@ -37,7 +37,7 @@ def interrupt_database(run: Run) -> None:
     windows: list[tuple[float, float]] = []
     with run.load(mixed, rate=10) as ledger:
         for number in run.times(50):
-            time.sleep(run.chance.uniform(0.2, 1.0))
+            time.sleep(run.chance.uniform(0.1, 0.6))
             point = run.chance.choice(MID_TRANSACTION)
             faults.arm(run.stack, point, "pause 0.5")
             faults.wait_until_hit(run.stack, point)
@@ -83,7 +83,7 @@ def _kill(run: Run) -> None:
 
 SHORT_LOCK_SECONDS = 20.0
 LONG_LOCK_SECONDS = 60.0
-CONFLICT_SECONDS = 20.0
+CONFLICT_SECONDS = 15.0
 NOT_SERIALIZED = "could not serialize access"
 
 
@@ -91,12 +91,14 @@ NOT_SERIALIZED = "could not serialize access"
 def conflict(run: Run) -> None:
     ledger = run.ledger()
     _lock_for_less_than_a_lease(run, ledger)
-    _lock_for_more(run, ledger)
+    held_up = _lock_for_more(run, ledger)
     _deadlock_often(run)
     _fail_to_serialize(run, ledger)
     made = run.settle(ledger, within=180)
     assert set(made.statuses) == {"succeeded"}, made.statuses
     assert ledger.latencies()[-1] <= MOST_SECONDS_TO_REFUSE, ledger.latencies()[-5:]
+    taken_over = sum(looks.state_of(run.stack, job_id)["attempt"] > 1 for job_id in held_up)
+    run.note(f"after the long lock {taken_over} of {len(held_up)} running jobs were taken over")
     run.note(f"longest request {ledger.latencies()[-1]:.2f} s")
 
 
@@ -114,7 +116,7 @@ def _lock_for_less_than_a_lease(run: Run, ledger: Ledger) -> None:
         assert (ended["status"], ended["attempt"]) == ("succeeded", 1), f"a lease was lost to a short lock: {ended}"
 
 
-def _lock_for_more(run: Run, ledger: Ledger) -> None:
+def _lock_for_more(run: Run, ledger: Ledger) -> list[str]:
     """No lease can be kept: whoever comes first when the lock is gone, the worker or the sweep, the effect is one."""
     held = LONG_LOCK_SECONDS if run.scale >= 1 else SHORT_LOCK_SECONDS * 2
     ids = _start(run.stack, ledger, seconds=held + 10)
@@ -123,9 +125,7 @@ def _lock_for_more(run: Run, ledger: Ledger) -> None:
             run.injected()
             time.sleep(held)
         run.recoveries.append(faults.seconds_to_first_done(run.stack, time.time()))
-    _wait_until_over(run.stack, ids, seconds=150)
-    taken_over = sum(looks.state_of(run.stack, job_id)["attempt"] > 1 for job_id in ids)
-    run.note(f"after {held:.0f} s of lock {taken_over} of {len(ids)} running jobs were taken over")
+    return ids
 
 
 def _start(stack: ChaosStack, ledger: Ledger, *, seconds: float) -> list[str]:
@@ -144,7 +144,7 @@ def _deadlock_often(run: Run) -> None:
     ledger = run.ledger(organisations=1)
     first = ledger.submit(Work.probe(ProbeType.CREDIT))
     _wait_until_over(run.stack, [first], seconds=30)
-    for _ in run.times(20):
+    for _ in run.times(12):
         job_id, at = _deadlock(run.stack, ledger)
         run.injected()
         run.recoveries += faults.seconds_to_next_claim(run.stack, faults.Hit(at, 0, (job_id,)))
@@ -203,9 +203,10 @@ def _execute(stack: ChaosStack, statement: sql.SQL | sql.Composed) -> None:
 
 # --- No more connections ---
 
-CROWDED_SECONDS = 40.0
-# Shorter than a lease.
-ALONE_SECONDS = 15.0
+# Longer than a lease.
+CROWDED_SECONDS = 36.0
+# Shorter than one.
+ALONE_SECONDS = 12.0
 ASKED = 12
 
 

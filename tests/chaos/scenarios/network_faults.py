@@ -25,7 +25,7 @@ LINKED = Plan(
 )
 MOST_SECONDS_TO_TAKE_OVER = 45.0
 # Longer than a lease and the sweep after it.
-SHORT_HOLE_SECONDS = 45.0
+SHORT_HOLE_SECONDS = 40.0
 LONG_HOLE_SECONDS = 90.0
 # A lease that is seen to be lost three times, a second apart.
 MOST_SECONDS_TO_END_A_STRAY = 15.0
@@ -35,7 +35,7 @@ LAST_ANSWER_SECONDS = 1.5
 PAUSE_BEFORE_COMMIT = "pause 0.1"
 
 
-@scenario("S19", "The network between a worker and PostgreSQL swallows everything for 45 s and for 90 s", plan=LINKED)
+@scenario("S19", "The network between a worker and PostgreSQL swallows everything for 40 s and for 90 s", plan=LINKED)
 def partition_worker(run: Run) -> None:
     ledger = run.ledger()
     # Without a watchdog, as on a machine whose process manager asks for no health, the worker lives to come back.
@@ -51,7 +51,7 @@ def _swallow_and_heal(run: Run, ledger: Ledger) -> None:
     before = _leases_lost(run.stack)
     writing = Work.probe(ProbeType.SLOW, seconds=15)
     ending = Work.probe(ProbeType.GIL, seconds=20)
-    working = Work.probe(ProbeType.GIL, seconds=SHORT_HOLE_SECONDS + 45)
+    working = Work.probe(ProbeType.GIL, seconds=SHORT_HOLE_SECONDS + 30)
     hit, at_work = _strike(run, ledger, writing, ending, working)
     with run.load(mixed, rate=4, ledger=ledger):
         run.recovered(hit)
@@ -107,7 +107,7 @@ def _wait_until_takes_work(stack: ChaosStack) -> None:
     at = time.time()
     query = (
         "SELECT 1 FROM jobs WHERE claimed_at > to_timestamp(%(at)s) AND worker_id IN"
-        " (SELECT id FROM heartbeats WHERE pid = %(pid)s)"
+        " (SELECT process_id FROM heartbeats WHERE pid = %(pid)s)"
     )
     wait_for(lambda: stack.one(query, {"at": at, "pid": stack.pids.get(SICK)}), seconds=60, pause=0.2)
 
@@ -169,9 +169,10 @@ def _ask(stack: ChaosStack, ledger: Ledger, work: Work, key: str) -> httpx.Respo
 
 
 LATENCY_SECONDS = 1.0
-LATENCY_LASTS_SECONDS = 50.0
-LOSS_SECONDS = 15.0
-DRIP_SECONDS = 25.0
+# Longer than a lease.
+LATENCY_LASTS_SECONDS = 42.0
+LOSS_SECONDS = 10.0
+DRIP_SECONDS = 15.0
 DRIP_BYTES_PER_SECOND = 500.0
 
 

@@ -49,10 +49,12 @@ def fill_disks(run: Run) -> None:
         with _playing_on(run, ChaosStack(disk, Plan(environment={"UPLOAD_DIR": str(uploads)}))):
             ledger = run.ledger()
             _fill_uploads(run, ledger, uploads)
-            for _ in run.times(3):
+            for _ in run.times(2):
                 _fill_everything(run, ledger, disk)
             made = run.settle(ledger, within=180)
             assert set(made.statuses) == {"succeeded"}, made.statuses
+            blamed = run.stack.rows("SELECT id, kind, type, errors FROM jobs WHERE errors > 0")
+            assert not blamed, f"jobs were blamed for a full disk: {blamed}"
 
 
 def _fill_uploads(run: Run, ledger: Ledger, uploads: Path) -> None:
@@ -76,8 +78,13 @@ def _fill_everything(run: Run, ledger: Ledger, disk: Path) -> None:
         faults.wait_until_hit(run.stack, Point.LAKE_BEFORE_COMMIT)
         with _full(disk):
             run.injected()
-            time.sleep(FULL_SECONDS)
+            time.sleep(FULL_SECONDS / 2)
+            # It has to be started again where nothing can be written.
+            killed = run.hit(faults.kill(run.stack, "worker-imports"))
+            time.sleep(FULL_SECONDS / 2)
         freed = time.time()
+        assert killed
+        faults.wait_for_restart(run.stack, "worker-imports", killed.pid)
         run.recoveries.append(faults.seconds_to_first_done(run.stack, freed))
     run.note(f"{len(imports)} imports and requests met a full disk for {FULL_SECONDS:.0f} s")
 
