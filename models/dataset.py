@@ -4,8 +4,9 @@ The lake's own log is the truth about the data; these rows let the web answer, a
 """
 
 import uuid
+from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, Text, select
+from sqlalchemy import BigInteger, ForeignKey, Integer, Text, bindparam, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -46,6 +47,28 @@ def current(session: Session, organisation_id: uuid.UUID) -> dict[str, DatasetVe
         .ext(distinct_on(DatasetVersion.dataset))
     )
     return {row.dataset: row for row in session.scalars(newest_first)}
+
+
+class Size(NamedTuple):
+    """A version of a dataset, and how many rows it has: all that accepting a report needs to know of it."""
+
+    version: int
+    row_count: int
+
+
+# Each report that is accepted asks this: put together once, and without the columns' JSON, which nobody reads then.
+_SIZES = (
+    select(DatasetVersion.dataset, DatasetVersion.version, DatasetVersion.row_count)
+    .where(DatasetVersion.organisation_id == bindparam("organisation"))
+    .order_by(DatasetVersion.dataset, DatasetVersion.version.desc())
+    .ext(distinct_on(DatasetVersion.dataset))
+)
+
+
+def current_sizes(session: Session, organisation_id: uuid.UUID) -> dict[str, Size]:
+    """Return the newest version of each of an organisation's datasets, by name."""
+    rows = session.connection().execute(_SIZES, {"organisation": organisation_id})
+    return {name: Size(version, row_count) for name, version, row_count in rows}
 
 
 def history(session: Session, organisation_id: uuid.UUID, dataset: str) -> list[DatasetVersion]:

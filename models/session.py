@@ -51,7 +51,17 @@ def _engine_of_process(pid: int) -> Engine:
 
 @functools.cache
 def _autocommit_engine_of_process(pid: int) -> Engine:
-    return _make_engine(f"process {pid}", pool_size=1, max_overflow=16, isolation_level="AUTOCOMMIT")
+    return _make_engine(
+        f"process {pid}",
+        # As many as the web has threads: those beyond are closed after use, and a new one costs more than many statements.
+        pool_size=16,
+        max_overflow=4,
+        # The one used last has its statements prepared, and need not be asked whether it is still alive.
+        pool_use_lifo=True,
+        isolation_level="AUTOCOMMIT",
+        # There is nothing to roll back.
+        skip_autocommit_rollback=True,
+    )
 
 
 def _make_engine(application: str, **options: Any) -> Engine:
@@ -93,10 +103,15 @@ def engine() -> Engine:
     return _engine_of_process(os.getpid())
 
 
+def statement_engine() -> Engine:
+    """Return this process's engine for statements that are transactions of their own."""
+    return _autocommit_engine_of_process(os.getpid())
+
+
 @contextmanager
 def statement() -> Iterator[Session]:
     """Open a session in which each statement is a transaction of its own: one trip to the database, committed with it."""
-    with Session(_autocommit_engine_of_process(os.getpid()), expire_on_commit=False) as session:
+    with Session(statement_engine(), expire_on_commit=False) as session:
         yield session
 
 
@@ -105,6 +120,15 @@ def transaction() -> Iterator[Session]:
     """Open a session whose work is committed when the block ends and rolled back when it raises."""
     with Session(engine(), expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def was_refused(error: sqlalchemy.exc.DBAPIError) -> bool:
+    """Tell whether the database itself has said no to a statement, so that nothing of it was committed.
+
+    False: the connection was lost over it, and what became of it is not known.
+    """
+    said = error.orig.sqlstate if isinstance(error.orig, psycopg.Error) else None
+    return said is not None and not error.connection_invalidated
 
 
 def be_patient(session: Session, seconds: int) -> None:

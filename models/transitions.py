@@ -21,6 +21,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    insert,
     null,
     select,
     text,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from models import admission
-from models.base import Json
+from models.base import Json, new_id
 from models.job import Job
 from models.job_states import JobStatus, Reason
 
@@ -49,6 +50,26 @@ _OWNED = and_(
     _JOBS.c.id == bindparam("job"),
     _JOBS.c.status == JobStatus.RUNNING.value,
     _JOBS.c.attempt == bindparam("held", type_=Integer),
+)
+# What a request says of its job; the database fills in the rest, and says what.
+_GIVEN = (
+    "id",
+    "organisation_id",
+    "kind",
+    "type",
+    "params",
+    "queue",
+    "priority",
+    "dataset_versions",
+    "upload",
+    "label",
+    "request_id",
+    "traceparent",
+)
+_ACCEPT = (
+    insert(_JOBS)
+    .values({name: bindparam(name, type_=_JOBS.c[name].type) for name in _GIVEN})
+    .returning(*(column for column in _JOBS.c if column.server_default is not None and column.name not in _GIVEN))
 )
 _CLAIM = (
     update(_JOBS)
@@ -99,24 +120,22 @@ class NewJob:
 
 def accept(session: Session, new: NewJob) -> Job:
     """Insert a queued job. It is accepted when the caller's transaction commits, not before."""
-    job = Job(
-        organisation_id=new.organisation_id,
-        kind=str(new.kind),
-        type=new.type,
-        params=new.params,
-        queue=new.queue,
-        priority=new.priority,
-        dataset_versions=new.dataset_versions,
-        upload=new.upload,
-        label=new.label,
-        request_id=new.request_id,
-        traceparent=new.traceparent,
-    )
-    if new.id is not None:
-        job.id = new.id
-    session.add(job)
-    session.flush()
-    return job
+    given = {
+        "id": new.id or new_id(),
+        "organisation_id": new.organisation_id,
+        "kind": str(new.kind),
+        "type": new.type,
+        "params": new.params,
+        "queue": new.queue,
+        "priority": new.priority,
+        "dataset_versions": new.dataset_versions,
+        "upload": new.upload,
+        "label": new.label,
+        "request_id": new.request_id,
+        "traceparent": new.traceparent,
+    }
+    row = session.connection().execute(_ACCEPT, given).one()
+    return Job(**given, **row._mapping)  # noqa: SLF001 - its public name for the row as a mapping
 
 
 def claim(session: Session, job_id: uuid.UUID, *, worker_id: uuid.UUID, pid: int, lease_seconds: int) -> Job | None:

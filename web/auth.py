@@ -1,20 +1,20 @@
 """Who is asking: the API key of the request, what it may do, and the organisation, which comes from the key alone."""
 
 import functools
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
 import flask
 import sqlalchemy.exc
 import structlog
 
-from models import api_key, job_states, organisations, session
+from models import job_states, organisations, session
 from models.api_key import Scope
 from models.job_states import JobKind
-from web import problem_types, problems
+from web import known_keys, problem_types, problems
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,28 +90,39 @@ def demand(*any_of: Scope) -> None:
 
 def _identify() -> Caller:
     secret = _secret_of_request()
-    with session.transaction() as db:
+    return _known().find(secret) or _look_up(secret)
+
+
+@functools.cache
+def _known() -> known_keys.KnownKeys[Caller]:
+    return known_keys.KnownKeys()
+
+
+def _look_up(secret: str) -> Caller:
+    looked_at = time.monotonic()
+    with session.statement() as db:
         key = organisations.find_valid_key(db, secret)
-        if key is None:
-            raise _unauthenticated("The API key is unknown, expired or revoked.", error="invalid_token")
-        who = Caller(
-            organisation_id=key.organisation_id,
-            timezone=key.organisation.timezone,
-            currency=key.organisation.currency,
-            scopes=frozenset(key.scopes) | {included for scope, included in INCLUDED.items() if scope in key.scopes},
-            key_prefix=key.prefix,
-        )
-    if _use_is_worth_noting(key):
+    if key is None:
+        raise _unauthenticated("The API key is unknown, expired or revoked.", error="invalid_token")
+    who = Caller(
+        organisation_id=key.organisation_id,
+        timezone=key.timezone,
+        currency=key.currency,
+        scopes=frozenset(key.scopes) | {included for scope, included in INCLUDED.items() if scope in key.scopes},
+        key_prefix=key.prefix,
+    )
+    if key.use_is_worth_noting:
         _note_use(key.id)
+    _known().remember(secret, who, looked_at=looked_at, seconds_left=key.seconds_left)
     return who
 
 
 def _note_use(key_id: uuid.UUID) -> None:
     """Note that the key was used; a database that only reads can still answer what needs no more."""
     try:
-        with session.transaction() as db:
+        with session.statement() as db:
             organisations.note_use(db, key_id)
-    except sqlalchemy.exc.DBAPIError as error:
+    except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
         log.warning("could not note the use of a key", error=type(error).__name__)
 
 
@@ -126,11 +137,6 @@ def _secret_of_request() -> str:
     if len(secret) > LONGEST_KEY or not secret.isascii():
         raise _unauthenticated("The API key is unknown, expired or revoked.", error="invalid_token")
     return secret
-
-
-def _use_is_worth_noting(key: api_key.ApiKey) -> bool:
-    # The database decides by its own clock; this only spares it most of the statements that would change nothing.
-    return key.last_used_at is None or datetime.now(UTC) - key.last_used_at > organisations.LAST_USED_PRECISION
 
 
 def _unauthenticated(detail: str, *, error: str | None = None) -> problems.Problem:

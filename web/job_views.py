@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from models import jobs, session, transitions
 from models.job import Job
 from models.job_states import JobKind, JobStatus
+from models.transitions import NewJob
 from web import (
     accepting,
     auth,
@@ -109,12 +110,12 @@ def rerun(job_id: str, kind: JobKind | None) -> flask.Response:
     key = idempotency_key.bind(idempotency_key.given(), {"query": options.model_dump(mode="json", include={"pinned"})})
     job = find(job_id, kind)
     auth.demand(auth.WRITES_KIND[JobKind(job.kind)])
-    return accepting.answer(accepting.accept(lambda db: _rerun(db, job, options), key), options.wait)
+    return accepting.answer(accepting.accept(lambda db: _again(db, job, options), key), options.wait)
 
 
-def _rerun(db: Session, job: Job, options: schemas.RerunQuery) -> Job:
+def _again(db: Session, job: Job, options: schemas.RerunQuery) -> NewJob:
     try:
-        return rerunning.rerun(
+        return rerunning.prepare(
             db,
             job,
             pinned=options.pinned,

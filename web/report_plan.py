@@ -11,7 +11,7 @@ from analytics.catalogue import registry
 from analytics.catalogue.report_type import ReportType
 from models import dataset
 from models.base import Json
-from models.dataset import DatasetVersion
+from models.dataset import Size
 from web import problem_types, problems, schemas
 from web.auth import Caller
 from workers import pins
@@ -23,7 +23,7 @@ class Plan:
 
     type: ReportType
     params: Json
-    versions: Mapping[str, DatasetVersion]
+    versions: Mapping[str, Size]
 
     @property
     def pins(self) -> Json:
@@ -85,7 +85,7 @@ def _params(kind: ReportType, request: schemas.ReportRequest, caller: Caller) ->
 
 def _versions(
     db: Session, kind: ReportType, request: schemas.ReportRequest, organisation_id: uuid.UUID
-) -> dict[str, DatasetVersion]:
+) -> dict[str, Size]:
     readable = pins.datasets_read(kind)
     versions = pins.newest(db, organisation_id, kind)
     for name, number in (request.dataset_versions or {}).items():
@@ -98,11 +98,11 @@ def _versions(
     return versions
 
 
-def _version(db: Session, organisation_id: uuid.UUID, *, name: str, number: int) -> DatasetVersion:
+def _version(db: Session, organisation_id: uuid.UUID, *, name: str, number: int) -> Size:
     history = dataset.history(db, organisation_id, name)
     found = next((version for version in history if version.version == number), None)
     if found is not None:
-        return found
+        return Size(found.version, found.row_count)
     newest = f"the newest is {history[0].version}" if history else "it has never been imported"
     detail = f"There is no version {number} of {name}; {newest}."
     raise problems.Problem(

@@ -28,6 +28,11 @@ def note_commit() -> None:
     flask.g.commit_began = True
 
 
+def forget_commit() -> None:
+    """Note that the database has refused what would have accepted this request's job."""
+    flask.g.commit_began = False
+
+
 def may_be_accepted() -> bool:
     """Tell whether a job may have been accepted for this request, even if it ends in an error."""
     return bool(flask.g.get("commit_began", False))

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from analytics.catalogue.report_type import ReportType
 from models import dataset
-from models.dataset import DatasetVersion
+from models.dataset import Size
 
 
 def datasets_read(kind: ReportType) -> list[str]:
@@ -15,9 +15,9 @@ def datasets_read(kind: ReportType) -> list[str]:
     return list(dict.fromkeys([*(name for need in kind.datasets for name in need), *kind.optional_datasets]))
 
 
-def newest(session: Session, organisation_id: uuid.UUID, kind: ReportType) -> dict[str, DatasetVersion]:
+def newest(session: Session, organisation_id: uuid.UUID, kind: ReportType) -> dict[str, Size]:
     """Return the newest version of each dataset that a type may read and the organisation has."""
-    have = dataset.current(session, organisation_id)
+    have = dataset.current_sizes(session, organisation_id)
     return {name: have[name] for name in datasets_read(kind) if name in have}
 
 

@@ -20,6 +20,10 @@ from workers import errors, routing
 CAPACITY = 10_000
 # A broker that was away a moment ago is left alone; a request or a finished job should not wait to be told so again.
 SULK_SECONDS = 1.0
+# Between two rounds, so that many requests that come at once are let in together. The first of them does not wait.
+PAUSE_SECONDS = 0.005
+# How long a lane is left alone that had no room. Whatever makes room in it lets the next jobs in by itself.
+FULL_SECONDS = 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +46,22 @@ class Publisher:
             log.warning("publisher is full; the rescue sweep will publish")
 
     def _run(self) -> None:
+        due: dict[Lane, float] = {}
+        full: dict[Lane, float] = {}
         while True:
-            publish(self._next_lanes())
+            for lane in self._next_lanes(wait=not due):
+                due.setdefault(lane, full.get(lane, 0.0))
+            now = time.monotonic()
+            for lane in [lane for lane, when in due.items() if when <= now]:
+                del due[lane]
+                if not publish([lane]):
+                    full[lane] = now + FULL_SECONDS
+            full = {lane: until for lane, until in full.items() if until > now}
+            time.sleep(PAUSE_SECONDS)
 
-    def _next_lanes(self) -> Iterable[Lane]:
-        """Wait for a lane, and take with it every other that has been put meanwhile, each once."""
-        lanes = {self._lanes.get(): None}
+    def _next_lanes(self, *, wait: bool) -> Iterable[Lane]:
+        """Take every lane that has been put meanwhile, each once; wait for one, if there is to be one."""
+        lanes = {self._lanes.get(): None} if wait else {}
         while True:
             try:
                 lanes[self._lanes.get_nowait()] = None

@@ -16,7 +16,7 @@ from analytics.catalogue import registry
 from analytics.catalogue.report_type import ReportType
 from models import base, settings, transitions
 from models.base import Json
-from models.dataset import DatasetVersion
+from models.dataset import Size
 from models.job import Job
 from models.job_states import JobKind, JobStatus
 from models.transitions import NewJob
@@ -48,21 +48,31 @@ class RefusedError(Exception):
         self.detail = detail
 
 
-def rerun(
+def rerun(session: Session, job: Job, *, pinned: bool = False) -> Job:
+    """Insert a job that does again what a finished one did; it is accepted when the caller's transaction commits.
+
+    The caller then puts the new job's lane to the publisher.
+
+    Raises:
+        RefusedError: as `prepare` does.
+    """
+    return transitions.accept(session, prepare(session, job, pinned=pinned))
+
+
+def prepare(
     session: Session,
     job: Job,
     *,
     pinned: bool = False,
     request_id: str | None = None,
     traceparent: str | None = None,
-) -> Job:
-    """Insert a job that does again what a finished one did; it is accepted when the caller's transaction commits.
+) -> NewJob:
+    """Return a new job that does again what a finished one did.
 
-    The caller then puts the new job's lane to the publisher. Where the transaction does not commit, the second name of an
-    import's file is left over, and upkeep removes it.
+    Where it is not accepted in the end, the second name of an import's file is left over, and upkeep removes it.
 
     Args:
-        session: an open transaction.
+        session: looks up the datasets.
         job: the finished job.
         pinned: read the very versions of the datasets that it read, instead of the newest.
         request_id: what to find the new job by in the log.
@@ -78,22 +88,19 @@ def rerun(
         queue, versions = _prepare_import(job, new_id), None
     else:
         queue, versions = _prepare_report(session, job, pinned=pinned)
-    return transitions.accept(
-        session,
-        NewJob(
-            id=new_id,
-            organisation_id=job.organisation_id,
-            kind=JobKind(job.kind),
-            type=job.type,
-            params=job.params,
-            queue=queue,
-            priority=job.priority,
-            dataset_versions=versions,
-            upload=job.upload,
-            label=job.label,
-            request_id=request_id,
-            traceparent=traceparent,
-        ),
+    return NewJob(
+        id=new_id,
+        organisation_id=job.organisation_id,
+        kind=JobKind(job.kind),
+        type=job.type,
+        params=job.params,
+        queue=queue,
+        priority=job.priority,
+        dataset_versions=versions,
+        upload=job.upload,
+        label=job.label,
+        request_id=request_id,
+        traceparent=traceparent,
     )
 
 
@@ -121,7 +128,7 @@ def _type(job: Job) -> ReportType:
     return kind
 
 
-def _numbers(versions: dict[str, DatasetVersion], kind: ReportType) -> Json:
+def _numbers(versions: dict[str, Size], kind: ReportType) -> Json:
     missing = pins.missing(kind, versions)
     if missing:
         needs = " and ".join(" or ".join(need) for need in missing)

@@ -272,6 +272,7 @@ def test_without_a_database_nothing_is_accepted(
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@/nothing?host=/nonexistent")
     settings.load.cache_clear()
     session._engine_of_process.cache_clear()
+    session._autocommit_engine_of_process.cache_clear()
     try:
         refused = caller.post("/v1/reports", {"type": "rfm"})
         state = caller.get("/readyz")
@@ -280,6 +281,7 @@ def test_without_a_database_nothing_is_accepted(
         monkeypatch.undo()
         settings.load.cache_clear()
         session._engine_of_process.cache_clear()
+        session._autocommit_engine_of_process.cache_clear()
     problem(refused, 503, "database-unavailable")
     assert int(refused.headers["Retry-After"]) >= 1
     assert (state.status_code, state.json["status"]) == (503, "unavailable")

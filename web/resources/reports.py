@@ -6,7 +6,6 @@ from sqlalchemy.orm import Session
 
 from models import session, transitions
 from models.api_key import Scope
-from models.job import Job
 from models.job_states import JobKind
 from web import (
     accepting,
@@ -40,7 +39,7 @@ def submit() -> flask.Response:
             return job_object.as_json(report_plan.make(db, request, auth.caller()).dry_run())
     asked = request.model_dump(mode="json", exclude_defaults=True)
     key = idempotency_key.bind(idempotency_key.given(), {"body": asked})
-    return accepting.answer(accepting.accept(lambda db: _accept(db, request), key), options.wait)
+    return accepting.answer(accepting.accept(lambda db: _new_job(db, request), key), options.wait)
 
 
 @blueprint.get("")
@@ -93,9 +92,9 @@ def _request() -> schemas.ReportRequest:
         raise problems.invalid(error, raw, known=schemas.ReportRequest.model_fields) from error
 
 
-def _accept(db: Session, request: schemas.ReportRequest) -> Job:
+def _new_job(db: Session, request: schemas.ReportRequest) -> transitions.NewJob:
     plan = report_plan.make(db, request, auth.caller())
-    new = transitions.NewJob(
+    return transitions.NewJob(
         organisation_id=auth.caller().organisation_id,
         kind=JobKind.REPORT,
         type=plan.type.name,
@@ -107,4 +106,3 @@ def _accept(db: Session, request: schemas.ReportRequest) -> Job:
         request_id=request_context.request_id(),
         traceparent=request_context.traceparent(),
     )
-    return transitions.accept(db, new)
