@@ -116,6 +116,20 @@ def admit(session: Session, lane: Lane, *, max_in_flight: int) -> list[Admitted]
     return [Admitted(row.id, row.kind, row.queue, row.express, row.publishes) for row in rows]
 
 
+def admit_again(session: Session, job_ids: Sequence[uuid.UUID]) -> list[Admitted]:
+    """Mark those of these jobs as published that are due: they had been let in, and lost their worker.
+
+    They keep their place in the share, and go to the express list: they have waited once already.
+    """
+    due = update(Job).where(Job.id.in_(job_ids), _WAITING, Job.run_at <= func.now())
+    rows = session.execute(
+        due.values(express=True, published_at=func.now(), publishes=Job.publishes + 1).returning(
+            Job.id, Job.kind, Job.queue, Job.express, Job.publishes
+        )
+    )
+    return [Admitted(*row) for row in rows]
+
+
 def withdraw(session: Session, job_ids: Sequence[uuid.UUID]) -> None:
     """Take jobs as having no message after all: the broker did not take them."""
     session.execute(

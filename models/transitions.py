@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from models import admission
 from models.base import Json, new_id
@@ -51,7 +52,7 @@ _OWNED = and_(
     _JOBS.c.status == JobStatus.RUNNING.value,
     _JOBS.c.attempt == bindparam("held", type_=Integer),
 )
-# What a request says of its job; the database fills in the rest, and says what.
+# What a request says of its job.
 _GIVEN = (
     "id",
     "organisation_id",
@@ -69,8 +70,14 @@ _GIVEN = (
 _ACCEPT = (
     insert(_JOBS)
     .values({name: bindparam(name, type_=_JOBS.c[name].type) for name in _GIVEN})
-    .returning(*(column for column in _JOBS.c if column.server_default is not None and column.name not in _GIVEN))
+    .returning(_JOBS.c.run_at, _JOBS.c.created_at)
 )
+# What SQLAlchemy adds to that insert; the database need not send it back.
+_AT_FIRST = {
+    column.name: column.default.arg
+    for column in _JOBS.c
+    if column.name not in _GIVEN and isinstance(column.default, ScalarElementColumnDefault)
+}
 _CLAIM = (
     update(_JOBS)
     .where(_JOBS.c.id == bindparam("job"), _JOBS.c.status == JobStatus.QUEUED.value, _JOBS.c.run_at <= func.now())
@@ -135,7 +142,7 @@ def accept(session: Session, new: NewJob) -> Job:
         "traceparent": new.traceparent,
     }
     row = session.connection().execute(_ACCEPT, given).one()
-    return Job(**given, **row._mapping)  # noqa: SLF001 - its public name for the row as a mapping
+    return Job(**_AT_FIRST, **given, run_at=row.run_at, created_at=row.created_at)
 
 
 def claim(session: Session, job_id: uuid.UUID, *, worker_id: uuid.UUID, pid: int, lease_seconds: int) -> Job | None:
@@ -309,9 +316,11 @@ def give_up_lost(session: Session, job: Job, *, reason: Reason) -> JobStatus | N
             crashes=Job.crashes + 1, error=_crash_problem(job.crashes + 1), finished_at=func.now()
         )
         return JobStatus.FAILED if _changed(session, statement) else None
+    pause = CRASH_BACK_OFF_SECONDS[job.crashes]
     statement = _leave_running(job.id, job.attempt, status=JobStatus.QUEUED, reason=reason).values(
         crashes=Job.crashes + 1,
-        run_at=_from_now(_jittered(CRASH_BACK_OFF_SECONDS[job.crashes])),
+        # Without a pause it keeps its place before the jobs that came after it.
+        run_at=_from_now(_jittered(pause)) if pause else Job.run_at,
         **_WITHOUT_MESSAGE,
     )
     return JobStatus.QUEUED if _changed(session, statement) else None

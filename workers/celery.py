@@ -5,6 +5,6 @@ from celery import Celery
 from workers import signals
 from workers.heart import Heart
 
-app = Celery("reckoner", config_source="celeryconfig", set_as_current=True)
+app = Celery("reckoner", config_source="celeryconfig", task_cls="workers.messages:Task", set_as_current=True)
 app.steps["worker"].add(Heart)
 signals.connect()

@@ -16,7 +16,7 @@ import structlog
 from celery import bootsteps
 from celery.worker import state
 
-from models import heartbeat, liveness, session, settings, tally, transitions
+from models import admission, heartbeat, liveness, session, settings, tally, transitions
 from models.job import Job
 from models.job_states import JobStatus, Reason
 from workers import broker, errors, identity, interrupts, job_problems, publisher, rescue, workboard
@@ -172,9 +172,13 @@ def bury_lost(seen: Job) -> None:
     """Bury a job whose child died, and publish it again at once where it is to be run again."""
     with session.transaction() as db:
         job = transitions.hold_unless_finishing(db, seen)
-        if job is not None:
-            rescue.bury(db, job, reason=Reason.WORKER_LOST)
-    if job is not None:
+        if job is None:
+            return
+        rescue.bury(db, job, reason=Reason.WORKER_LOST)
+        due = admission.admit_again(db, [job.id])
+    publisher.send_all(due)
+    if not due:
+        # It has ended, or pauses: there is room for another.
         publisher.publish([publisher.Lane(job.organisation_id, job.queue)])
 
 

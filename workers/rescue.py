@@ -103,8 +103,10 @@ def bury_expired(done: Sweep) -> None:
                 status = bury(db, job, reason=Reason.LEASE_EXPIRED)
                 done.requeued += status is JobStatus.QUEUED
                 done.ended += status in {JobStatus.FAILED, JobStatus.CANCELLED}
+            due = admission.admit_again(db, [job.id for job in expired])
             failpoints.hit(Point.BURY_BEFORE_COMMIT)
         failpoints.hit(Point.BURY_AFTER_COMMIT)
+        publisher.send_all(due)
         publisher.publish({Lane(job.organisation_id, job.queue) for job in expired})
         if len(expired) < BATCH:
             return

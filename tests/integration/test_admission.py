@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from models import admission, organisations, session, transitions
 from models.admission import Admitted, Lane
 from models.job import Job
-from models.job_states import JobKind
+from models.job_states import JobKind, Reason
 from models.organisation import Organisation
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -182,3 +182,15 @@ def test_a_lane_that_the_express_list_passes_by_is_promoted(lane: Lane) -> None:
     assert [(job.id, job.express, job.publishes) for job in promoted] == [(oldest, True, 2)]
     with session.transaction() as db:
         assert admission.promote_overtaken(db, after_seconds=30) == [], "one at a time"
+
+
+def test_a_job_that_lost_its_worker_goes_first_and_keeps_its_place_in_the_share(lane: Lane) -> None:
+    ids = _accept(lane, 2 * SHARE)
+    _admit(lane)
+    _run(ids[0])
+    with session.transaction() as db:
+        lost = db.get_one(Job, ids[0])
+        assert transitions.give_up_lost(db, lost, reason=Reason.WORKER_LOST) == "queued"
+        again = admission.admit_again(db, ids[:1])
+    assert [(job.id, job.express, job.publishes) for job in again] == [(ids[0], True, 2)]
+    assert _admit(lane) == [], "the share is as full as before"
