@@ -17,6 +17,8 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 
+_SECURITY_HEADERS = tuple((name.lower(), name, value) for name, value in SECURITY_HEADERS.items())
+
 log = structlog.get_logger("web.access")
 
 
@@ -32,8 +34,10 @@ def _begin() -> None:
 
 def _finish(response: flask.Response) -> flask.Response:
     response.headers["X-Request-Id"] = request_context.request_id()
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+    said = {name.lower() for name, _ in response.headers}
+    for lower, name, value in _SECURITY_HEADERS:
+        if lower not in said:
+            response.headers.add(name, value)
     _log_when_closed(response)
     return response
 

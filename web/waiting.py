@@ -33,7 +33,8 @@ def wanted(query_wait: int | None) -> Wait:
     """Return how long the caller wants to wait; the query wins over the header, whose longer wishes are cut to the limit."""
     if query_wait is not None:
         return Wait(query_wait, {})
-    for preference in ",".join(flask.request.headers.getlist("Prefer")).split(","):
+    # A header that comes more than once has been joined by the server.
+    for preference in flask.request.headers.get("Prefer", "").split(","):
         match = _PREFERENCE.fullmatch(preference)
         if match is not None:
             seconds = min(int(match[1]), schemas.LONGEST_WAIT)

@@ -37,8 +37,7 @@ def submit() -> flask.Response:
     if options.dry_run:
         with session.transaction() as db:
             return job_object.as_json(report_plan.make(db, request, auth.caller()).dry_run())
-    asked = request.model_dump(mode="json", exclude_defaults=True)
-    key = idempotency_key.bind(idempotency_key.given(), {"body": asked})
+    key = _key(request)
     return accepting.answer(accepting.accept(lambda db: _new_job(db, request), key), options.wait)
 
 
@@ -90,6 +89,13 @@ def _request() -> schemas.ReportRequest:
         return schemas.ReportRequest.model_validate(raw)
     except pydantic.ValidationError as error:
         raise problems.invalid(error, raw, known=schemas.ReportRequest.model_fields) from error
+
+
+def _key(request: schemas.ReportRequest) -> idempotency_key.Key | None:
+    text = idempotency_key.given()
+    if text is None:
+        return None
+    return idempotency_key.bind(text, {"body": request.model_dump(mode="json", exclude_defaults=True)})
 
 
 def _new_job(db: Session, request: schemas.ReportRequest) -> transitions.NewJob:
