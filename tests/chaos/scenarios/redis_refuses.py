@@ -20,7 +20,8 @@ UNSAFE = 78
 # So many keys and microseconds for each make it read its file for ten seconds.
 SLOW_KEYS = 2_000
 KEY_MICROSECONDS = 5_000
-EVENTS_EVERY_BYTES = 1_024
+# It answers, by saying that it is loading, after each two megabytes that it has read.
+KEY_BYTES = 4_000
 
 Refusal = Callable[[ChaosStack], AbstractContextManager[None]]
 
@@ -135,17 +136,11 @@ def _asks_for_password(stack: ChaosStack) -> Iterator[None]:
 def _loading(stack: ChaosStack) -> Iterator[None]:
     """Start it again with so much to read, and so slowly, that it refuses everything meanwhile."""
     with stack.redis() as connection:
-        connection.mset({f"filler:{number}": "x" * 100 for number in range(SLOW_KEYS)})
+        connection.mset({f"filler:{number}": os.urandom(KEY_BYTES) for number in range(SLOW_KEYS)})
         connection.bgrewriteaof()
         wait_for(lambda: connection.info("persistence")["aof_rewrite_in_progress"] == 0, seconds=20)
     stack.redis_apart.kill()
-    slowly = (
-        "--key-load-delay",
-        str(KEY_MICROSECONDS),
-        "--loading-process-events-interval-bytes",
-        str(EVENTS_EVERY_BYTES),
-    )
-    stack.redis_apart.start(*slowly, wait=False)
+    stack.redis_apart.start("--key-load-delay", str(KEY_MICROSECONDS), wait=False)
     yield
     stack.redis_apart.wait_until_ready()
     with stack.redis() as connection:
