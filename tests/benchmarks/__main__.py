@@ -9,7 +9,9 @@ from pathlib import Path
 
 from cli.stack import Stack
 from tests.benchmarks import (
+    accepts_against_delay,
     imports_against_peers,
+    jobs_against_peers,
     reports_against_duckdb,
     reports_on_the_stack,
     rfm_against_duckdb,
@@ -31,8 +33,25 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=2_000_000, help="order lines of the import")
     parser.add_argument("--orders", type=int, default=5_000_000, help="orders of rfm")
     parser.add_argument("--customers", type=int, default=500_000, help="customers of rfm")
+    parser.add_argument("--jobs", type=int, default=5_000, help="no-op jobs of each queue")
+    parser.add_argument("--requests", type=int, default=3_000, help="requests accepted in each round")
+    parser.add_argument("--only", choices=("reliability", "analytics"), help="one half of the benchmarks")
     asked = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    if asked.only != "analytics":
+        _reliability(asked)
+    if asked.only != "reliability":
+        _analytics(asked)
+
+
+def _reliability(asked: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name:
+        _table("Jobs per second, end to end, of no-op jobs", jobs_against_peers.measure(Path(name), jobs=asked.jobs))
+    with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name:
+        _table("Requests accepted", accepts_against_delay.measure(Path(name), requests=asked.requests))
+
+
+def _analytics(asked: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name:
         folder = Path(name)
         with Stack(home=folder / "home") as stack:
