@@ -41,6 +41,7 @@ def database() -> Iterator[settings.Settings]:
             yield configured
         finally:
             session.engine().dispose()
+            session.statement_engine().dispose()
             _stop(process)
             settings.load.cache_clear()
             shutil.rmtree(home, ignore_errors=True)

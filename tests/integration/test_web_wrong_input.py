@@ -1,5 +1,6 @@
 """Everything that is refused, and how: one problem document each that says what to do."""
 
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from models.api_key import Scope
 from models.organisation import Organisation
 from tests.integration import web_api
 from tests.integration.web_api import Answer, Caller
-from web import app, operations
+from web import app, known_keys, operations
 from web.operations import Operation
 
 GUARDED = [operation for operation in operations.ALL if operation.scopes]
@@ -58,6 +59,18 @@ def test_a_revoked_and_an_expired_key_are_worth_nothing(caller: Caller) -> None:
         assert organisations.revoke_key(db, revoked.key.id)
     for secret in (expired.secret, revoked.secret):
         problem(caller.call("GET", "/v1/jobs", Authorization=f"Bearer {secret}"), 401, "unauthenticated")
+
+
+def test_a_key_that_was_just_used_is_worth_nothing_a_second_after_it_is_revoked(caller: Caller) -> None:
+    with session.transaction() as db:
+        organisation = db.get_one(Organisation, caller.organisation_id)
+        key = organisations.issue_key(db, organisation, name="lost", scopes=[Scope.ADMIN])
+    user = Caller(http=caller.http, organisation_id=caller.organisation_id, secret=key.secret)
+    assert user.get("/v1/jobs").status_code == 200
+    with session.transaction() as db:
+        assert organisations.revoke_key(db, key.key.id)
+    time.sleep(known_keys.SECONDS)
+    problem(user.get("/v1/jobs"), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=lambda operation: operation.name)
@@ -269,6 +282,7 @@ def test_without_a_database_nothing_is_accepted(
     database: settings.Settings, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session.engine().dispose()
+    session.statement_engine().dispose()
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@/nothing?host=/nonexistent")
     settings.load.cache_clear()
     session._engine_of_process.cache_clear()

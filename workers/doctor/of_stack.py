@@ -23,8 +23,8 @@ RECENTLY_SECONDS = 3600.0
 UPLOADS_LOOKED_AT = 50
 # Connections that each process may hold at a busy moment: a parent's heart and sweep, a child's job and its progress.
 PER_PARENT, PER_CHILD, PER_BEAT = 3, 2, 3
-# The pool of models.session at its largest, which only the web process's threads can fill.
-PER_WEB = 20
+# The pools of models.session: sixteen that rest in the one for single statements, while every thread is in a transaction.
+PER_WEB = 36
 
 
 def examine(queues: list[str]) -> list[Finding]:
