@@ -282,7 +282,8 @@ def test_a_result_comes_back_chunk_by_chunk_and_goes_when_its_time_is_over(queue
         assert found is not None
         assert json.dumps(found.header) == json.dumps(header), "in the order in which the report said it"
         assert result.remove_expired(db, limit=10) == 0
-        db.execute(sa.update(result.StoredResult).values(expires_at=sa.func.now() - sa.text("interval '1 s'")))
+        own = sa.update(result.StoredResult).where(result.StoredResult.job_id == queued.id)
+        db.execute(own.values(expires_at=sa.func.now() - sa.text("interval '1 s'")))
     with session.transaction() as db:
         assert result.remove_expired(db, limit=10) == 1
     with session.transaction() as db:
