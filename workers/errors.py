@@ -50,7 +50,8 @@ _INTERRUPTING_CODES = {"55P03", "40001", "40P01", "25006"}
 _STATEMENT_CANCELED = "57014"
 _DISK_IN_THE_WAY = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}
 # What DuckDB and Delta raise has no number, only the system's words behind their own. Known by name: to import them is slow.
-_SPEAKING_OF_FILES = {("_duckdb", "IOException"), ("_internal", "DeltaError")}
+# Delta also raises an OSError that has words and no number.
+_SPEAKING_OF_FILES = {("_duckdb", "IOException"), ("_internal", "DeltaError"), ("builtins", "OSError")}
 _WORDS_OF_DISK = tuple(os.strerror(number) for number in sorted(_DISK_IN_THE_WAY))
 
 OUT_OF_TIME = (celery.exceptions.SoftTimeLimitExceeded,)
@@ -62,7 +63,7 @@ def is_interruption(error: BaseException) -> bool:
         return True
     if isinstance(error, sqlalchemy.exc.DBAPIError):
         return error.connection_invalidated or _interrupts(getattr(error.orig, "sqlstate", None), error)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _DISK_IN_THE_WAY
     return _speaks_of_disk(error)
 

@@ -19,7 +19,7 @@ def test_what_duckdb_says_of_a_full_disk() -> None:
     assert errors.is_interruption(full.value)
 
 
-@pytest.mark.parametrize("kind", [deltalake.exceptions.DeltaError, deltalake.exceptions.CommitFailedError])
+@pytest.mark.parametrize("kind", [deltalake.exceptions.DeltaError, deltalake.exceptions.CommitFailedError, OSError])
 def test_what_delta_says_of_a_full_disk(kind: type[Exception]) -> None:
     assert errors.is_interruption(kind(f"Generic LocalFileSystem error: Unable to copy data to file: {WORDS}"))
 
@@ -30,6 +30,8 @@ def test_what_delta_says_of_a_full_disk(kind: type[Exception]) -> None:
         duckdb.IOException("No files found that match the pattern"),
         duckdb.ConversionException(f"Could not convert string '{WORDS}' to INT64"),
         ValueError(WORDS),
+        OSError("Generic LocalFileSystem error: File name too long"),
+        OSError(errno.ENOENT, os.strerror(errno.ENOENT)),
     ],
 )
 def test_other_errors_count_even_if_they_quote_its_words(error: Exception) -> None:
