@@ -143,9 +143,7 @@ def finish(
     with session.transaction() as db:
         result.store(db, stored, pieces, keep_for=timedelta(days=30))
         keep = timedelta(days=30)
-        assert transitions.succeed(
-            db, job.id, attempt=job.attempt, outcome=outcome, keep_result=keep, max_in_flight=1
-        )
+        assert transitions.succeed(db, job.id, attempt=job.attempt, outcome=outcome, keep_result=keep, max_in_flight=1)
     return stored
 
 

@@ -52,9 +52,7 @@ END $$;
 
 def upgrade() -> None:
     op.add_column("organisations", sa.Column("max_in_flight", sa.Integer(), nullable=True))
-    op.create_check_constraint(
-        op.f("ck_organisations_max_in_flight_is_positive"), "organisations", "max_in_flight > 0"
-    )
+    op.create_check_constraint(op.f("ck_organisations_max_in_flight_is_positive"), "organisations", "max_in_flight > 0")
     _upgrade_jobs()
     for name in ("actor", "note"):
         op.add_column("job_events", sa.Column(name, sa.Text(), nullable=True))
