@@ -230,8 +230,9 @@ def race(run: Run) -> None:
                 run.injected()
     finally:
         engine.dispose()
-    run.settle(ledger)
+    # First these: the accounts want a stack at rest.
     _check_races(run.stack, every, finished)
+    run.settle(ledger)
     if len(every) >= ENOUGH_RACES:
         assert min(won["the job"], won["this sweep"]) >= len(every) / 10, f"this was hardly a race: {won}"
     run.note("won by " + ", ".join(f"{name}: {count}" for name, count in sorted(won.items())))
