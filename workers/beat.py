@@ -11,7 +11,7 @@ import structlog
 from celery import beat
 
 from models import heartbeat, session, settings
-from workers import errors, identity, rescue
+from workers import broker, errors, identity, rescue
 
 SIGN_OF_LIFE_SECONDS = 5.0
 
@@ -27,7 +27,7 @@ class Scheduler(beat.Scheduler):
         super().__init__(*args, **kwargs)
         if not kwargs.get("lazy"):
             # A sweep that beat asks for goes through Redis and a worker, and so does not happen while either is ill.
-            threading.Thread(target=_stand_in_for_ever, name="stand-in", daemon=True).start()
+            threading.Thread(target=self._stand_in, name="stand-in", daemon=True).start()
 
     def setup_schedule(self) -> None:
         self.update_from_dict(self.app.conf.beat_schedule)
@@ -46,11 +46,13 @@ class Scheduler(beat.Scheduler):
         except errors.DATABASE_AWAY as error:
             log.warning("beat could not reach the database", error=type(error).__name__)
 
-
-def _stand_in_for_ever() -> None:
-    while True:
-        time.sleep(settings.load().rescue_seconds)
-        try:
-            rescue.stand_in()
-        except errors.DATABASE_AWAY as error:
-            log.warning("stand-in could not reach the database", error=type(error).__name__)
+    def _stand_in(self) -> None:
+        while True:
+            time.sleep(settings.load().rescue_seconds)
+            if not broker.ping():
+                # Celery's beat waits for its broker inside a tick, however long that takes: it is alive all the same.
+                self._give_sign_of_life()
+            try:
+                rescue.stand_in()
+            except errors.DATABASE_AWAY as error:
+                log.warning("stand-in could not reach the database", error=type(error).__name__)
