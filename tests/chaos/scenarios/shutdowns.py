@@ -91,7 +91,8 @@ def end_too_soon(run: Run) -> None:
         faults.wait_for_restart(run.stack, name, told.pid)
     made = run.settle(ledger, within=240)
     assert made.statuses == {"succeeded": made.acked}, made.statuses
-    assert max(run.recoveries) <= MOST_SECONDS_AFTER_MACHINE, run.recoveries
+    # The other worker's slots may be busy with the same long jobs when this one is published again.
+    assert max(run.recoveries) <= MOST_SECONDS_AFTER_MACHINE + TOO_SHORT_A_GRACE * 2, run.recoveries
 
 
 def _kill_if_still_there(stack: ChaosStack, told: Hit) -> Hit | None:

@@ -24,3 +24,17 @@ def test_a_closed_channel_raises_what_an_acknowledgement_expects() -> None:
         channel._connparams()
     errors, _ = kombu_redis.get_redis_error_classes()
     assert issubclass(redis.ConnectionError, errors)
+
+
+def test_a_refused_acknowledgement_breaks_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise redis.AuthenticationError
+
+    monkeypatch.setattr(kombu_redis.Channel, "basic_ack", refuse)
+    channel = object.__new__(redis_transport.Channel)
+    channel.connection = object()
+    with pytest.raises(BrokenPipeError):
+        channel.basic_ack("tag")
+    channel.connection = None
+    with pytest.raises(redis.AuthenticationError):
+        channel.basic_ack("tag")
