@@ -35,3 +35,13 @@ def is_nowhere(stack: ChaosStack, queue: str, job_id: str) -> bool:
         texts: list[Any] = [text for key in list_keys(queue) for text in connection.lrange(key, 0, -1)]
         texts += connection.hvals(UNACKED)
     return not any(job_id.encode() in text for text in texts)
+
+
+def given_up_after(stack: ChaosStack, job_id: str, since: float) -> float | None:
+    """Return when a job that ran at this time was queued again because its lease was over; None: it ended otherwise."""
+    query = (
+        "SELECT reason, extract(epoch FROM at)::float8 FROM job_events"
+        " WHERE job_id = %(id)s AND at > to_timestamp(%(since)s) ORDER BY id LIMIT 1"
+    )
+    ((reason, at),) = stack.rows(query, {"id": job_id, "since": since})
+    return float(at) if reason == "lease-expired" else None

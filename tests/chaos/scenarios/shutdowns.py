@@ -5,11 +5,12 @@ import itertools
 import json
 import random
 import signal
+import statistics
 import time
 import uuid
 
 from models.failpoints import Point
-from tests.chaos.harness import faults
+from tests.chaos.harness import faults, looks
 from tests.chaos.harness.faults import Hit
 from tests.chaos.harness.ledger import Work
 from tests.chaos.harness.running import ChaosStack, Plan
@@ -78,6 +79,7 @@ def _end_softly(run: Run, name: str) -> list[str]:
 def end_too_soon(run: Run) -> None:
     ledger = run.ledger(organisations=2)
     names = itertools.cycle(NAMES)
+    hits: list[Hit] = []
     for _ in run.times(20):
         name = next(names)
         for _ in range(3):
@@ -88,11 +90,15 @@ def end_too_soon(run: Run) -> None:
         time.sleep(TOO_SHORT_A_GRACE)
         killed = _kill_if_still_there(run.stack, told)
         run.hit(killed)
+        hits += [killed] if killed is not None else []
         faults.wait_for_restart(run.stack, name, told.pid)
     made = run.settle(ledger, within=240)
     assert made.statuses == {"succeeded": made.acked}, made.statuses
-    # The other worker's slots may be busy with the same long jobs when this one is published again.
-    assert max(run.recoveries) <= MOST_SECONDS_AFTER_MACHINE + TOO_SHORT_A_GRACE * 2, run.recoveries
+    # When they start again depends on the other long jobs; when they may, on nothing but the lease and the sweep.
+    ends = [(hit.at, looks.given_up_after(run.stack, job_id, hit.at)) for hit in hits for job_id in hit.job_ids]
+    given_up = [at - killed for killed, at in ends if at is not None]
+    assert max(given_up) <= MOST_SECONDS_AFTER_MACHINE, given_up
+    run.note(f"queued again {statistics.median(given_up):.0f} s after the death, {max(given_up):.0f} s at most")
 
 
 def _kill_if_still_there(stack: ChaosStack, told: Hit) -> Hit | None:
