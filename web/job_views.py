@@ -20,6 +20,7 @@ from web import (
     json_body,
     problem_types,
     problems,
+    publishing,
     query,
     request_context,
     schemas,
@@ -97,6 +98,8 @@ def cancel(job_id: str, kind: JobKind | None) -> flask.Response:
             change = transitions.cancel_queued if job.status == JobStatus.QUEUED else transitions.request_cancel
             changed = change(db, job.id, by=auth.caller().name, why=reason)
         if changed:
+            # One that waited in the broker leaves room for another of its organisation's.
+            publishing.publish(job)
             now = find(job_id, kind)
             return job_object.answer(now, status=200 if now.status == JobStatus.CANCELLED else 202)
     raise problems.Problem(

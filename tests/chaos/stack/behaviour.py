@@ -23,6 +23,7 @@ CREDIT = text(
 LOG = text("INSERT INTO effect_log (job_id, organisation_id, attempt, n) VALUES (:job, :organisation, :attempt, :n)")
 STEP_SECONDS = 0.1
 HUGE_MESSAGE_BYTES = 50 * 1024 * 1024
+DEAF_STEPS = 10**13
 MEGABYTE = 1024 * 1024
 # So large that it is never finished, and cannot be answered from statistics.
 ENDLESS_QUERY = "SELECT count(*) FROM range(10000000) AS a(x), range(10000000) AS b(y) WHERE hash(x + y) % 7 = 3"
@@ -80,6 +81,10 @@ def _duckdb(job: RunningJob, probe: Probe) -> None:
     _credit(job, probe)
 
 
+def _deaf(_job: RunningJob, _probe: Probe) -> None:
+    sum(range(DEAF_STEPS))
+
+
 def _transient(job: RunningJob, probe: Probe) -> None:
     if job.attempt <= probe.times:
         raise PassingError
@@ -132,6 +137,7 @@ BEHAVIOUR: dict[ProbeType, Callable[[RunningJob, Probe], None]] = {
     ProbeType.SLOW: _slow,
     ProbeType.GIL: _gil,
     ProbeType.DUCKDB: _duckdb,
+    ProbeType.DEAF: _deaf,
     ProbeType.TRANSIENT: _transient,
     ProbeType.DISK_FULL: _disk_full,
     ProbeType.PERMANENT: _permanent,

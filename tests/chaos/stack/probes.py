@@ -29,6 +29,9 @@ class ProbeType(StrEnum):
     DUCKDB = "duckdb"
     """Asks DuckDB something that takes minutes, then credits."""
 
+    DEAF = "deaf"
+    """Computes in C code that looks for no signal, for days."""
+
     TRANSIENT = "transient"
     """Fails with an error that may pass on its first `times` attempts, then credits."""
 
