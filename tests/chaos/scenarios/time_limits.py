@@ -1,5 +1,7 @@
 """Jobs run out of time: told to stop, or killed where they do not hear it. They end for good, and without an effect."""
 
+import time
+
 from tests.chaos.harness import looks
 from tests.chaos.harness.ledger import Work, credits_only
 from tests.chaos.harness.running import Plan
@@ -26,8 +28,9 @@ def run_out_of_time(run: Run) -> None:
     ledger = run.ledger(organisations=2)
     kinds = (Work.probe(ProbeType.SLOW, seconds=120), Work.probe(ProbeType.DUCKDB), Work.probe(ProbeType.DEAF))
     late = [(work, ledger.submit(work)) for _ in run.times(5) for work in kinds]
+    run.injections += len(late)
     with run.load(credits_only, rate=2, ledger=ledger):
-        run.injections += len(late)
+        time.sleep(5)
     made = run.settle(ledger, within=240)
     assert made.statuses == {"failed": len(late), "succeeded": made.acked - len(late)}, made.statuses
     for work, job_id in late:
