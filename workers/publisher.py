@@ -35,11 +35,21 @@ class Publisher:
 
     def __init__(self) -> None:
         self._lanes: queue.Queue[Lane] = queue.Queue(CAPACITY)
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-        self._thread.start()
+        self._starting = threading.Lock()
+        self._thread = self._start()
+
+    def _start(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        thread.start()
+        return thread
 
     def put(self, lane: Lane) -> None:
         """Say that a lane has a new job; returns at once."""
+        if not self._thread.is_alive():
+            # Of an error nobody foresaw; the log has it. Without a thread every job would wait for the sweep.
+            with self._starting:
+                if not self._thread.is_alive():
+                    self._thread = self._start()
         try:
             self._lanes.put_nowait(lane)
         except queue.Full:

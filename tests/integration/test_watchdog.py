@@ -57,25 +57,21 @@ def why_killed(stack: Stack, pid: int) -> str:
     return next(line for line in lines if line.startswith("watchdog") and f"(pid {pid}): it" in line)
 
 
-@pytest.mark.parametrize("name", ["worker-upkeep", "beat"])
-def test_a_frozen_process_is_replaced(restless: Stack, name: str) -> None:
-    before, tallied = restless.pid_of(name), counted(restless)
-    with frozen(psutil.Process(before)):
-        after = restless.pid_of(name, other_than=before, seconds=60)
-    assert psutil.Process(after).status() != psutil.STATUS_STOPPED
-    assert "has given no sign of life for" in why_killed(restless, before)
-    clients.wait_for(lambda: counted(restless) == tallied + 1, seconds=5)
-
-
-def test_a_frozen_web_server_is_replaced(restless: Stack) -> None:
-    before = restless.pid_of("web")
-    arbiter = psutil.Process(before)
-    with frozen(arbiter, *arbiter.children()):
+def test_frozen_processes_are_replaced(restless: Stack) -> None:
+    """All at once: each takes half a minute of silence to be noticed."""
+    silent = ("worker-upkeep", "beat")
+    before, tallied = {name: restless.pid_of(name) for name in (*silent, "web")}, counted(restless)
+    arbiter = psutil.Process(before["web"])
+    with frozen(*(psutil.Process(before[name]) for name in silent), arbiter, *arbiter.children()):
         with pytest.raises(httpx.TimeoutException):
             httpx.get(restless.web_url + "/healthz", timeout=2)
-        restless.pid_of("web", other_than=before, seconds=60)
+        after = {name: restless.pid_of(name, other_than=pid, seconds=90) for name, pid in before.items()}
+    assert all(psutil.Process(pid).status() != psutil.STATUS_STOPPED for pid in after.values())
     assert httpx.get(restless.web_url + "/healthz", timeout=60).status_code == 200
-    assert "its arbiter has not moved" in why_killed(restless, before)
+    for name in silent:
+        assert "has given no sign of life for" in why_killed(restless, before[name])
+    assert "its arbiter has not moved" in why_killed(restless, before["web"])
+    clients.wait_for(lambda: counted(restless) == tallied + len(silent), seconds=5)
 
 
 def test_a_worker_that_consumes_nothing_is_replaced_and_its_jobs_are_done(restless: Stack) -> None:
