@@ -8,7 +8,7 @@ from tests.chaos.harness import mix, suite
 from tests.chaos.harness.scenario import Scenario, play
 from tests.chaos.harness.suite import Pool
 
-SECONDS = 60.0
+SECONDS = 45.0
 EVERY_SECONDS = 1.0
 RATE = 12.0
 LEAST_INJECTIONS = 20
