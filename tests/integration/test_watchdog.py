@@ -71,7 +71,7 @@ def test_frozen_processes_are_replaced(restless: Stack) -> None:
     for name in silent:
         assert "has given no sign of life for" in why_killed(restless, before[name])
     assert "its arbiter has not moved" in why_killed(restless, before["web"])
-    clients.wait_for(lambda: counted(restless) == tallied + len(silent), seconds=5)
+    clients.wait_for(lambda: counted(restless) == tallied + len(before), seconds=5)
 
 
 def test_a_worker_that_consumes_nothing_is_replaced_and_its_jobs_are_done(restless: Stack) -> None:
