@@ -90,3 +90,17 @@ def http(database: settings.Settings) -> flask.testing.FlaskClient:
 def caller(http: flask.testing.FlaskClient) -> web_api.Caller:
     """The admin key of an organisation of its own, so that tests do not see each other's jobs."""
     return web_api.new_caller(http)
+
+
+@pytest.fixture
+def ready(caller: web_api.Caller) -> web_api.Caller:
+    """An organisation that has orders."""
+    web_api.give_dataset(caller, "orders", version=3, rows=42)
+    return caller
+
+
+@pytest.fixture
+def folder(database: settings.Settings) -> Path:
+    """The folder of uploads, which a request would make."""
+    database.upload_folder.mkdir(exist_ok=True)
+    return database.upload_folder

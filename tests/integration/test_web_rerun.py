@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy
 
-from models import jobs, session, settings, transitions
+from models import jobs, session, transitions
 from models.api_key import Scope
 from models.job import Job
 from models.job_states import Reason
@@ -21,19 +21,6 @@ from workers import retention
 
 TABLE = pa.table({"n": [1]})
 OLD = retention.YOUNG_SECONDS + 60
-
-
-@pytest.fixture
-def ready(caller: Caller) -> Caller:
-    """An organisation that has orders."""
-    web_api.give_dataset(caller, "orders", version=3, rows=42)
-    return caller
-
-
-@pytest.fixture
-def folder(database: settings.Settings) -> Path:
-    database.upload_folder.mkdir(exist_ok=True)
-    return database.upload_folder
 
 
 def expect(answer: Answer, kind: problem_types.ProblemType) -> dict[str, Any]:
