@@ -105,7 +105,7 @@ def stalled_workers(session: Session, *, stall_seconds: float, silent_seconds: f
 
 def seen(session: Session, *, host: str | None = None) -> list[Seen]:
     """Return the last sign of life of each process, of one host or of all. Of several starts under one pid, the newest counts."""
-    silent_for, started = _seconds_since(Heartbeat.beat_at), _seconds_since(Heartbeat.started_at)
+    silent_for, started = seconds_since(Heartbeat.beat_at), seconds_since(Heartbeat.started_at)
     query = (
         select(Heartbeat, silent_for, started)
         .ext(distinct_on(Heartbeat.host, Heartbeat.pid))
@@ -133,7 +133,7 @@ def _oldest_waiting(session: Session, since: ColumnElement[datetime]) -> dict[st
     """Return for each queue with a message that has been due since then how long the oldest such has waited."""
     waits_since = func.greatest(Job.published_at, Job.run_at)
     query = (
-        select(Job.queue, _seconds_since(func.min(waits_since)))
+        select(Job.queue, seconds_since(func.min(waits_since)))
         .where(Job.status == JobStatus.QUEUED, Job.published_at < since, Job.run_at < since)
         .group_by(Job.queue)
     )
@@ -153,5 +153,6 @@ def _ago(seconds: float) -> ColumnElement[datetime]:
     return func.now() - timedelta(seconds=seconds)
 
 
-def _seconds_since(moment: Any) -> ColumnElement[Any]:
+def seconds_since(moment: Any) -> ColumnElement[Any]:
+    """How long ago a moment was, by the database's clock."""
     return func.extract("epoch", func.now() - moment)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from models import liveness
@@ -70,7 +70,7 @@ def longest_stuck(session: Session) -> dict[str, float]:
     )
     since = func.greatest(Job.published_at, Job.run_at, Job.created_at)
     query = (
-        select(Job.queue, _seconds_since(func.min(since)))
+        select(Job.queue, liveness.seconds_since(func.min(since)))
         .where(
             Job.status == JobStatus.QUEUED,
             Job.run_at <= func.now(),
@@ -89,7 +89,7 @@ def _waiting(session: Session) -> dict[str, QueueState]:
             func.count().filter(due, Job.published_at.is_(None)),
             func.count().filter(due, Job.published_at.is_not(None)),
             func.count().filter(~due),
-            _seconds_since(func.min(Job.run_at).filter(due)),
+            liveness.seconds_since(func.min(Job.run_at).filter(due)),
         )
         .where(Job.status == JobStatus.QUEUED)
         .group_by(Job.queue)
@@ -106,7 +106,7 @@ def _running(session: Session) -> Mapping[str, int]:
 
 
 def _served(session: Session) -> dict[str, dict[str, Any]]:
-    silent_for, since_claim = _seconds_since(Heartbeat.beat_at), _seconds_since(Heartbeat.claimed_at)
+    silent_for, since_claim = liveness.seconds_since(Heartbeat.beat_at), liveness.seconds_since(Heartbeat.claimed_at)
     query = select(Heartbeat.queues, Heartbeat.slots, silent_for, since_claim).where(
         Heartbeat.kind == ProcessKind.WORKER.value
     )
@@ -121,10 +121,6 @@ def _served(session: Session) -> dict[str, dict[str, Any]]:
             ages = [age for age in (seen["since_claim"], _age(claimed)) if age is not None]
             seen["since_claim"] = min(ages, default=None)
     return served
-
-
-def _seconds_since(moment: Any) -> ColumnElement[Any]:
-    return func.extract("epoch", func.now() - moment)
 
 
 def _age(seconds: Any) -> float | None:

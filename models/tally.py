@@ -6,7 +6,7 @@ lose the last few.
 
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Text, func, select, text
+from sqlalchemy import BigInteger, Text, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -60,7 +60,3 @@ def relax(session: Session) -> None:
 def all_(session: Session) -> dict[tuple[str, str], int]:
     """Return every count by name and label."""
     return {(tally.name, tally.label): tally.value for tally in session.scalars(select(Tally))}
-
-
-def total(session: Session, name: Count) -> int:
-    return int(session.scalar(select(func.coalesce(func.sum(Tally.value), 0)).where(Tally.name == name.value)) or 0)

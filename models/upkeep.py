@@ -12,7 +12,6 @@ from models.base import Base
 
 class Upkeep(StrEnum):
     RESCUE = "rescue"
-    RETAIN = "retain"
 
 
 class UpkeepRun(Base):
