@@ -4,6 +4,7 @@ The lake's own log is the truth about the data; these rows let the web answer, a
 """
 
 import uuid
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, ForeignKey, Integer, Text, bindparam, select
@@ -23,6 +24,7 @@ class DatasetVersion(Base):
     columns: Mapped[Json]
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id"), index=True)
     committed_at: Mapped[CreatedAt]
+    gone_at: Mapped[datetime | None]  # when its files were removed: it cannot be read any more
 
 
 def record(session: Session, version: DatasetVersion) -> None:

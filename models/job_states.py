@@ -36,10 +36,29 @@ UNFINISHED = tuple(status for status, ways_on in TRANSITIONS.items() if ways_on)
 
 
 class JobKind(StrEnum):
-    """What a job does. Each kind has one Celery task and one queue."""
+    """What a job does. Each kind has one Celery task."""
 
     REPORT = "report"
+    """Computes an answer and stores it."""
+
     IMPORT = "import"
+    """Makes a file part of a dataset."""
+
+    PREVIEW = "preview"
+    """Says what an import of a file would do, and changes nothing."""
+
+    RESTORE = "restore"
+    """Makes an older version of a dataset its newest one."""
+
+    ERASURE = "erasure"
+    """Removes a person from everything that is kept."""
+
+    COMPACTION = "compaction"
+    """Tidies the files of a dataset; its rows stay what they are."""
+
+
+WRITES_LAKE = frozenset({JobKind.IMPORT, JobKind.RESTORE, JobKind.ERASURE, JobKind.COMPACTION})
+"""Kinds that may have committed to the lake just before their process died: they can only be finished, not taken back."""
 
 
 class Reason(StrEnum):

@@ -1,6 +1,7 @@
 """Reading jobs. How they change is in `models.transitions`."""
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +18,8 @@ class Wanted:
 
     organisation_id: uuid.UUID | None = None
     kind: JobKind | None = None
+    kinds: Collection[JobKind] | None = None
+    """Any of these."""
     status: JobStatus | None = None
     type: str | None = None
     queue: str | None = None
@@ -35,6 +38,8 @@ class Wanted:
             (Job.queue, self.queue),
         )
         conditions = [column == value for column, value in equal if value is not None]
+        if self.kinds is not None:
+            conditions.append(Job.kind.in_(self.kinds))
         if self.since is not None:
             moment = func.now() - self.since if isinstance(self.since, timedelta) else self.since
             conditions.append(Job.created_at >= moment)
@@ -56,13 +61,13 @@ def newest(  # noqa: PLR0913 - each is an independent, optional filter
     *,
     limit: int,
     organisation_id: uuid.UUID | None = None,
-    kind: JobKind | None = None,
+    kinds: Collection[JobKind] | None = None,
     status: JobStatus | None = None,
     type_: str | None = None,
     before: uuid.UUID | None = None,
 ) -> list[Job]:
     """Return jobs, newest first. `before` is the last id of the page before: ids are ordered by time."""
-    wanted = Wanted(organisation_id=organisation_id, kind=kind, status=status, type=type_, before=before)
+    wanted = Wanted(organisation_id=organisation_id, kinds=kinds, status=status, type=type_, before=before)
     return page(session, wanted, limit=limit)
 
 
@@ -92,6 +97,12 @@ def seconds_oldest_due(session: Session) -> float | None:
 def unfinished_ids(session: Session) -> set[uuid.UUID]:
     """Return the ids of all jobs that are not in a final state."""
     return set(session.scalars(select(Job.id).where(Job.status.in_(UNFINISHED))))
+
+
+def preview_ids(session: Session, *, finished_within: timedelta) -> set[uuid.UUID]:
+    """Return the ids of previews that finished this recently."""
+    query = select(Job.id).where(Job.kind == JobKind.PREVIEW, Job.finished_at > func.now() - finished_within)
+    return set(session.scalars(query))
 
 
 def unsuccessful_import_ids(session: Session, *, finished_within: timedelta) -> set[uuid.UUID]:

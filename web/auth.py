@@ -26,8 +26,9 @@ log = structlog.get_logger("web.auth")
 # Whoever may write may see what came of it.
 INCLUDED = {Scope.REPORTS_WRITE: Scope.REPORTS_READ, Scope.DATASETS_WRITE: Scope.DATASETS_READ}
 
-READS_KIND = {JobKind.REPORT: Scope.REPORTS_READ, JobKind.IMPORT: Scope.DATASETS_READ}
-WRITES_KIND = {JobKind.REPORT: Scope.REPORTS_WRITE, JobKind.IMPORT: Scope.DATASETS_WRITE}
+# Every kind but a report is about the datasets.
+READS_KIND = dict.fromkeys(JobKind, Scope.DATASETS_READ) | {JobKind.REPORT: Scope.REPORTS_READ}
+WRITES_KIND = dict.fromkeys(JobKind, Scope.DATASETS_WRITE) | {JobKind.REPORT: Scope.REPORTS_WRITE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from models.job import Job
 from models.job_states import JobKind
 from web import schemas
 
+# The kinds that have a collection of their own; the others are found among all jobs.
 COLLECTION = {JobKind.REPORT: "reports", JobKind.IMPORT: "imports"}
 
 # How soon it is worth asking again, in seconds.
@@ -16,13 +17,31 @@ RETRY_AFTER = 1
 
 
 def address(job: Job) -> str:
-    return f"/v1/{COLLECTION[JobKind(job.kind)]}/{job.id}"
+    return f"/v1/{COLLECTION.get(JobKind(job.kind), 'jobs')}/{job.id}"
 
 
-def of(job: Job) -> schemas.ReportJob | schemas.ImportJob:
+def of(job: Job) -> schemas.AnyJob:
     """Return the job object of the contract."""
-    if job.kind == JobKind.REPORT:
-        return schemas.ReportJob(**_shared(job), kind=JobKind.REPORT, links=_report_links(job))
+    outcome = job.outcome or {}
+    match JobKind(job.kind):
+        case JobKind.REPORT:
+            return schemas.ReportJob(**_shared(job), kind=JobKind.REPORT, links=_report_links(job))
+        case JobKind.IMPORT:
+            return _import(job)
+        case JobKind.PREVIEW as kind:
+            return schemas.PreviewJob(**_shared(job), kind=kind, preview=outcome.get("preview"), links=_links(job))
+        case JobKind.RESTORE as kind:
+            version = outcome.get("dataset_version")
+            return schemas.RestoreJob(**_shared(job), kind=kind, dataset_version=version, links=_links(job))
+        case JobKind.COMPACTION as kind:
+            version = outcome.get("dataset_version")
+            return schemas.CompactionJob(**_shared(job), kind=kind, dataset_version=version, links=_links(job))
+        case JobKind.ERASURE as kind:
+            certificate = outcome.get("certificate")
+            return schemas.ErasureJob(**_shared(job), kind=kind, certificate=certificate, links=_links(job))
+
+
+def _import(job: Job) -> schemas.ImportJob:
     outcome = job.outcome or {}
     return schemas.ImportJob(
         **_shared(job),
@@ -85,6 +104,11 @@ def _cancellation(job: Job) -> schemas.Cancellation | None:
     if job.cancel_requested_at is None:
         return None
     return schemas.Cancellation(by=job.cancelled_by, reason=job.cancel_reason, requested_at=job.cancel_requested_at)
+
+
+def _links(job: Job) -> schemas.JobLinks:
+    here = address(job)
+    return schemas.JobLinks(self=here, result=None, cancel=f"{here}/cancel", rerun=f"{here}/rerun", events=None)
 
 
 def _report_links(job: Job) -> schemas.ReportLinks:

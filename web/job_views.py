@@ -1,6 +1,7 @@
-"""What reports, imports and jobs have in common: found, listed, waited for, cancelled, run again."""
+"""What all kinds of jobs have in common: found, listed, waited for, cancelled, run again."""
 
 import uuid
+from collections.abc import Collection
 from urllib.parse import urlencode
 
 import flask
@@ -63,7 +64,7 @@ def show(job_id: str, kind: JobKind | None) -> flask.Response:
     return job_object.answer(job, headers=headers)
 
 
-def listing(parameters: schemas.ListQuery, *, path: str, kind: JobKind | None) -> flask.Response:
+def listing(parameters: schemas.ListQuery, *, path: str, kinds: Collection[JobKind]) -> flask.Response:
     """Answer with a page of jobs, newest first."""
     with session.transaction() as db:
         rows = jobs.newest(
@@ -71,7 +72,7 @@ def listing(parameters: schemas.ListQuery, *, path: str, kind: JobKind | None) -
             # One more than asked for tells whether there is a next page.
             limit=parameters.limit + 1,
             organisation_id=auth.caller().organisation_id,
-            kind=kind,
+            kinds=kinds,
             status=parameters.status,
             type_=parameters.type,
             before=cursor.decode(parameters.cursor) if parameters.cursor is not None else None,

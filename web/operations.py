@@ -289,7 +289,7 @@ JOBS = _job_operations(
         "/v1/jobs",
         "Jobs",
         name="job",
-        model=schemas.ReportJob | schemas.ImportJob,
+        model=schemas.AnyJob,
         read=(Scope.REPORTS_READ, Scope.DATASETS_READ),
         write=(Scope.REPORTS_WRITE, Scope.DATASETS_WRITE),
         query=schemas.JobListQuery,

@@ -203,6 +203,33 @@ class ImportJob(JobObject):
     links: ImportLinks
 
 
+class PreviewJob(JobObject):
+    kind: Literal[JobKind.PREVIEW]
+    preview: dict[str, Any] | None = Field(description="What an import of the file would do, once that is known")
+    links: JobLinks
+
+
+class RestoreJob(JobObject):
+    kind: Literal[JobKind.RESTORE]
+    dataset_version: int | None = Field(description="The version of the dataset this made")
+    links: JobLinks
+
+
+class CompactionJob(JobObject):
+    kind: Literal[JobKind.COMPACTION]
+    dataset_version: int | None = Field(description="The version of the dataset this made")
+    links: JobLinks
+
+
+class ErasureJob(JobObject):
+    kind: Literal[JobKind.ERASURE]
+    certificate: dict[str, Any] | None = Field(description="What was removed, where and when, once it is done")
+    links: JobLinks
+
+
+AnyJob = ReportJob | ImportJob | PreviewJob | RestoreJob | CompactionJob | ErasureJob
+
+
 class Page(Answer, Generic[Item]):
     """One page of a list, newest first."""
 

@@ -84,10 +84,17 @@ def prepare(
     if not JobStatus(job.status).is_final:
         raise RefusedError(Why.NOT_FINISHED, f"The job is {job.status}; only a finished job can be run again.")
     new_id = base.new_id()
-    if job.kind == JobKind.IMPORT:
-        queue, versions = _prepare_import(job, new_id), None
-    else:
-        queue, versions = _prepare_report(session, job, pinned=pinned)
+    queue, versions = job.queue, None
+    match JobKind(job.kind):
+        case JobKind.REPORT:
+            queue, versions = _prepare_report(session, job, pinned=pinned)
+        case JobKind.IMPORT | JobKind.PREVIEW:
+            queue = _prepare_import(job, new_id)
+        case JobKind.ERASURE:
+            # Whom it removed is not kept in a form in which it could be asked for again.
+            raise RefusedError(Why.NOT_VALID, "An erasure is not run again; ask for it anew.")
+        case JobKind.RESTORE | JobKind.COMPACTION:
+            pass
     return NewJob(
         id=new_id,
         organisation_id=job.organisation_id,

@@ -13,7 +13,7 @@ from models import admission, failpoints, session, settings, tally, transitions,
 from models.admission import Lane
 from models.failpoints import Point
 from models.job import Job
-from models.job_states import JobKind, JobStatus, Reason
+from models.job_states import WRITES_LAKE, JobStatus, Reason
 from models.upkeep import Upkeep
 from workers import broker, publisher, routing
 
@@ -79,10 +79,10 @@ def stand_in() -> bool:
 def bury(db: Session, job: Job, *, reason: Reason) -> JobStatus | None:
     """Decide the fate of a locked running job whose process is gone: cancelled, timed out, queued again, or failed.
 
-    An import may have committed to the lake just before it died. So one that was cancelled or ran out of time is run again:
+    A job that writes the lake may have committed just before it died. If it was cancelled or ran out of time it is run again:
     its next attempt looks into the lake, and finishes what is there or agrees to its end.
     """
-    may_have_effect = job.kind == JobKind.IMPORT
+    may_have_effect = job.kind in WRITES_LAKE
     if job.cancel_requested_at is not None and not may_have_effect:
         return JobStatus.CANCELLED if transitions.cancel_running(db, job.id, job.attempt) else None
     limit = routing.hard_limit_seconds(job.kind)

@@ -15,6 +15,8 @@ BATCH = 100
 YOUNG_SECONDS = 3600
 # So long an import that failed or was cancelled can be run again without its file being sent again.
 KEEP_UNSUCCESSFUL_UPLOADS = timedelta(days=7)
+# So long a file that was previewed can be imported without being sent again.
+KEEP_PREVIEWED_UPLOADS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ def remove_expired() -> Removed:
         # In this order: a job that ends between the two statements is in both, and not in neither.
         needed = {str(job_id) for job_id in jobs.unfinished_ids(db)}
         repeatable = {
-            str(job_id) for job_id in jobs.unsuccessful_import_ids(db, finished_within=KEEP_UNSUCCESSFUL_UPLOADS)
+            str(job_id)
+            for job_id in jobs.unsuccessful_import_ids(db, finished_within=KEEP_UNSUCCESSFUL_UPLOADS)
+            | jobs.preview_ids(db, finished_within=KEEP_PREVIEWED_UPLOADS)
         }
     configured = settings.load()
     files = _remove_others(configured.upload_folder, needed | repeatable)

@@ -11,9 +11,18 @@ EXPRESS_PRIORITY = 0
 ORDINARY_PRIORITY = 9
 
 
+# What works on a file or on the lake, rather than answers a question, is run by the workers of imports.
+_OF_IMPORTS = {
+    JobKind.PREVIEW: "imports.preview",
+    JobKind.RESTORE: "imports.restore",
+    JobKind.ERASURE: "imports.erase",
+    JobKind.COMPACTION: "imports.compact",
+}
+
+
 def task_of(kind: str) -> str:
     """Return the name of the task that runs a kind of job."""
-    return f"{kind}s.run"
+    return next((task for known, task in _OF_IMPORTS.items() if known == kind), f"{kind}s.run")
 
 
 def queue_of_report(rows: int) -> str:
@@ -26,10 +35,21 @@ def queue_of_import(size: int) -> str:
     return HEAVY if size > settings.load().heavy_bytes else "imports"
 
 
+def queue_of_lake_job(size: int) -> str:
+    """Return the queue of a job that rewrites so many bytes of the lake."""
+    return queue_of_import(size)
+
+
+def queues_of(kind: JobKind) -> tuple[str, str]:
+    """Return the queues in which jobs of a kind wait: the ordinary one, and that of the large ones."""
+    return (task_of(kind).partition(".")[0], HEAVY)
+
+
 def hard_limit_seconds(kind: str) -> int:
     """Return after how long a job of this kind has its process killed."""
     configured = settings.load()
-    soft = configured.import_limit_seconds if kind == JobKind.IMPORT else configured.report_limit_seconds
+    of_imports = kind == JobKind.IMPORT or kind in _OF_IMPORTS
+    soft = configured.import_limit_seconds if of_imports else configured.report_limit_seconds
     return soft + configured.limit_grace_seconds
 
 

@@ -11,7 +11,7 @@ from celery.app import defaults
 
 import celeryconfig
 from models.job_states import JobKind
-from workers import routing
+from workers import routing, runtime
 from workers.celery import app
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +70,9 @@ def test_beat_asks_for_tasks_that_exist(own_tasks: dict[str, Task]) -> None:
 
 
 def test_every_kind_of_job_has_its_task(own_tasks: dict[str, Task]) -> None:
-    assert {routing.task_of(kind) for kind in JobKind} == {name for name in own_tasks if name.endswith(".run")}
+    assert {routing.task_of(kind) for kind in JobKind} == {
+        name for name, task in own_tasks.items() if isinstance(task, runtime.JobTask)
+    }
     assert {routing.queue_of_report(1), routing.queue_of_report(10**12)} == {"reports", "heavy"}
     assert {routing.queue_of_import(1), routing.queue_of_import(10**12)} == {"imports", "heavy"}
 

@@ -41,7 +41,7 @@ def submit() -> flask.Response:
 @blueprint.get("")
 @auth.requires(Scope.DATASETS_READ)
 def listing() -> flask.Response:
-    return job_views.listing(query.read(schemas.ListQuery), path=PATH, kind=JobKind.IMPORT)
+    return job_views.listing(query.read(schemas.ListQuery), path=PATH, kinds=[JobKind.IMPORT])
 
 
 @blueprint.get("/<job_id>")

@@ -14,12 +14,10 @@ PATH = "/v1/jobs"
 @auth.requires(Scope.REPORTS_READ, Scope.DATASETS_READ)
 def listing() -> flask.Response:
     parameters = query.read(schemas.JobListQuery)
-    kind = parameters.kind
-    if kind is not None:
-        auth.demand(auth.READS_KIND[kind])
-    elif len(readable := auth.caller().readable_kinds()) == 1:
-        kind = readable[0]
-    return job_views.listing(parameters, path=PATH, kind=kind)
+    if parameters.kind is None:
+        return job_views.listing(parameters, path=PATH, kinds=auth.caller().readable_kinds())
+    auth.demand(auth.READS_KIND[parameters.kind])
+    return job_views.listing(parameters, path=PATH, kinds=[parameters.kind])
 
 
 @blueprint.get("/<job_id>")

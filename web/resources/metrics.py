@@ -130,16 +130,14 @@ def _jobs(jobs: Mapping[JobClass, int]) -> Iterator[Metric]:
     unfinished = _gauges("jobs", "Jobs that are accepted and not finished.", ["kind", "queue", "status"])
     finished = _counter("jobs_finished", "Jobs that reached a final state, ever.", ["kind", "queue", "status"])
     # A series that exists from the start lets a rate see its first event.
-    known = [JobClass(kind, queue, state) for kind in JobKind for queue in _queues_of(kind) for state in JobStatus]
+    known = [
+        JobClass(kind, queue, state) for kind in JobKind for queue in routing.queues_of(kind) for state in JobStatus
+    ]
     for one in sorted({*known, *jobs}, key=lambda one: one.label):
         family = finished if JobStatus(one.status).is_final else unfinished
         family.add_metric([one.kind, one.queue, one.status], jobs.get(one, 0))
     yield unfinished
     yield finished
-
-
-def _queues_of(kind: JobKind) -> tuple[str, str]:
-    return (f"{kind}s", routing.HEAVY)
 
 
 def _queues(queues: Mapping[str, QueueState]) -> Iterator[Metric]:

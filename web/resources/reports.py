@@ -44,7 +44,7 @@ def submit() -> flask.Response:
 @blueprint.get("")
 @auth.requires(Scope.REPORTS_READ)
 def listing() -> flask.Response:
-    return job_views.listing(query.read(schemas.ListQuery), path=PATH, kind=JobKind.REPORT)
+    return job_views.listing(query.read(schemas.ListQuery), path=PATH, kinds=[JobKind.REPORT])
 
 
 @blueprint.get("/<job_id>")

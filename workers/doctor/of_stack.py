@@ -122,7 +122,7 @@ def _of_shared_folders(db: Session, processes: list[Seen]) -> Iterator[Finding]:
     """Look for uploads that wait to be imported and are not here: each file has its job's id as its name."""
     query = (
         select(Job.id)
-        .where(Job.kind == JobKind.IMPORT.value, Job.status.in_(UNFINISHED), Job.upload.is_not(None))
+        .where(Job.kind.in_((JobKind.IMPORT, JobKind.PREVIEW)), Job.status.in_(UNFINISHED), Job.upload.is_not(None))
         .order_by(Job.id)
         .limit(UPLOADS_LOOKED_AT)
     )
