@@ -102,12 +102,11 @@ def _read_json(value: Any) -> Any:
         raise ValueError(f"mapping must be a JSON object of canonical name to header: {error}") from error
 
 
-class ImportOptions(BaseModel):
+class FileOptions(BaseModel):
     """How to read a file. A time zone or currency left out is the organisation's: see `with_defaults`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: Annotated[str, AfterValidator(_check_dataset)] = Field(description="Dataset the rows belong to")
     mode: ImportMode = Field(default=ImportMode.UPSERT, description="What happens with rows whose key exists")
     format: FileFormat = Field(default=FileFormat.AUTO, description="Format of the file; `auto` finds out")
     timezone: Annotated[str, AfterValidator(_check_timezone)] | None = Field(
@@ -131,15 +130,50 @@ class ImportOptions(BaseModel):
         default_factory=dict, description="Canonical column to header of the file; null: the file has none"
     )
 
-    @model_validator(mode="after")
-    def _check_mapping(self) -> Self:
-        schema = schemas.DATASETS[self.dataset]
-        known = {column.name for column in schema.columns}
-        if unknown := sorted(set(self.mapping) - known):
-            raise ValueError(f"mapping names {unknown}, but {self.dataset} has the columns {sorted(known)}")
-        return self
-
-    def with_defaults(self, *, timezone: str, currency: str) -> "ImportOptions":
+    def with_defaults(self, *, timezone: str, currency: str) -> Self:
         """The same options with the organisation's time zone and currency where none was said."""
         update = {"timezone": self.timezone or timezone, "currency": self.currency or currency}
         return self.model_copy(update=update)
+
+
+class ImportOptions(FileOptions):
+    """How to read a file, and the dataset its rows belong to."""
+
+    dataset: Annotated[str, AfterValidator(_check_dataset)] = Field(description="Dataset the rows belong to")
+
+    @model_validator(mode="after")
+    def _check_mapping(self) -> Self:
+        _check_names(self.mapping, self.dataset)
+        return self
+
+
+class PreviewOptions(FileOptions):
+    """How to read a file whose dataset may still have to be found out."""
+
+    dataset: Annotated[str, AfterValidator(_check_dataset)] | None = Field(
+        default=None, description="Dataset the rows belong to; left out: guessed from headers and values"
+    )
+
+    @model_validator(mode="after")
+    def _check_mapping(self) -> Self:
+        if self.dataset is not None:
+            _check_names(self.mapping, self.dataset)
+            return self
+        known = {column.name for schema in schemas.DATASETS.values() for column in schema.columns}
+        if unknown := sorted(set(self.mapping) - known):
+            raise ValueError(f"mapping names {unknown}, which no dataset has")
+        return self
+
+    def of(self, dataset: str) -> ImportOptions:
+        """The options of an import of the same file into a dataset; what the mapping says of other columns is left out."""
+        known = {column.name for column in schemas.DATASETS[dataset].columns}
+        mapping = {name: header for name, header in self.mapping.items() if name in known}
+        return ImportOptions.model_validate(
+            self.model_dump(exclude={"dataset", "mapping"}) | {"dataset": dataset, "mapping": mapping}
+        )
+
+
+def _check_names(mapping: Mapping[str, str | None], dataset: str) -> None:
+    known = {column.name for column in schemas.DATASETS[dataset].columns}
+    if unknown := sorted(set(mapping) - known):
+        raise ValueError(f"mapping names {unknown}, but {dataset} has the columns {sorted(known)}")
