@@ -19,6 +19,16 @@ class Reading:
     sign: str
     dates: Mapping[str, dates.DatePlan]
 
+    def values_sql(self, column: str, relation: str) -> str:
+        """The cleaned texts of a column of text, as `value`, and in how many rows of `relation` each stands, as `n`."""
+        position = self.mapping.names.index(column)
+        profile = self.profiles[position]
+        value = wording.text_sql(profile.value, column=column, wide=profile.wide)
+        cell = batches.text_column(position)
+        # Each spelling of a cell is cleaned once, however often it occurs.
+        cells = f"SELECT {cell}, count(*) AS n FROM {relation} GROUP BY ALL"  # noqa: S608 - names of ours
+        return f"SELECT {value} AS value, sum(n) AS n FROM ({cells}) WHERE {value} IS NOT NULL GROUP BY value"  # noqa: S608 - texts are quoted
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

@@ -22,6 +22,7 @@ from analytics.datasets import (
     profiling,
     reading,
     rejecting,
+    remarks,
     schemas,
     source,
     staging,
@@ -146,10 +147,19 @@ def stage(
     return Staged(text, text.count, found, types, facts, _warnings(text.blank))
 
 
-def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, memory: str, threads: int) -> Change:
+def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
+    staged: Staged,
+    *,
+    current: CurrentTable | None,
+    folder: Path,
+    memory: str,
+    threads: int,
+    known: remarks.Known | None = None,
+) -> Change:
     """Clean the staged rows and merge them with the table as it is now; writes new files into `folder` only.
 
     `folder` takes the new files and what does not fit into `memory`, DuckDB's limit such as `2GB`; it is emptied first.
+    `known` is what warnings about values need beside the file.
 
     Raises:
         errors.Refusal: `too-many-rejects`.
@@ -174,6 +184,16 @@ def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, m
         )
         rejecting.refuse_too_many(rejects, read=staged.rows_read, share=staged.options.max_rejects)
         merged = merger.write_all(staged.options.mode) if plain else merger.merge(staged.options.mode)
+        done = remarks.Import(
+            reading=staged.reading,
+            relation=staged.text.relation,
+            clean=clean.query,
+            types=types,
+            files=files,
+            schema=current.schema if current else None,
+            added=merged.added,
+        )
+        doubts = remarks.find(connection, done, known or remarks.Known())
     counts = Counts(staged.rows_read, merged.inserted, merged.updated, merged.unchanged, rejects.count)
     if counts.read != counts.inserted + counts.updated + counts.unchanged + counts.rejected:
         raise RowsLost(f"rows do not add up: {counts.as_dict()}")
@@ -186,7 +206,7 @@ def plan_change(staged: Staged, *, current: CurrentTable | None, folder: Path, m
         rejects=rejects.path,
         rejects_by_code=rejects.by_code,
         mapping=staged.mapping,
-        warnings=staged.warnings,
+        warnings=(*staged.warnings, *doubts),
     )
 
 

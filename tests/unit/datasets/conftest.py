@@ -10,7 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from analytics.datasets import importing, options
+from analytics.datasets import importing, options, remarks
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def importer(tmp_path: Path) -> Importer:
     """Import text or bytes into a table, by default an empty one; the table's current files are replaced as a commit would."""
     numbers = itertools.count()
 
-    def run(content: str | bytes, *, into: Imported | None = None, **said: Any) -> Imported:
+    def run(
+        content: str | bytes, *, into: Imported | None = None, known: remarks.Known | None = None, **said: Any
+    ) -> Imported:
         folder = tmp_path / str(next(numbers))
         folder.mkdir()
         path = folder / "file"
@@ -61,7 +63,14 @@ def importer(tmp_path: Path) -> Importer:
         asked = options.ImportOptions(**({"max_rejects": 1.0} | said)).with_defaults(timezone="UTC", currency="EUR")
         staged = importing.stage(path, options=asked, folder=folder / "staged", progress=lambda *_: None)
         before = into.current if into else None
-        change = importing.plan_change(staged, current=before, folder=folder / "plan", memory="500MB", threads=1)
+        change = importing.plan_change(
+            staged,
+            current=before,
+            folder=folder / "plan",
+            memory="500MB",
+            threads=1,
+            known=known,
+        )
         kept = tuple(file for file in (before.files if before else ()) if file not in change.removed)
         files = (*kept, *(str(path) for path in change.added))
         return Imported(staged, change, importing.CurrentTable(files, change.schema))
