@@ -1,16 +1,27 @@
 """Which column of a file is which column of a dataset, and what the columns nobody knows are called."""
 
+import enum
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analytics import errors
-from analytics.datasets import aliases, schemas
+from analytics.datasets import aliases, layouts, schemas
+from analytics.datasets.layout import Layout
 
 LONGEST_NAME = 60
 # A further column under one of these names would be mistaken for something of ours.
 RESERVED = frozenset({"line", "filename", "file_row_number"})
+
+
+class How(enum.StrEnum):
+    """Why a header is a column."""
+
+    CALLER = "caller"  # the caller's mapping says so
+    EXACT = "exact"  # it has the column's name
+    USUAL_NAME = "usual-name"  # other systems call the column so
+    EXTRA = "extra"  # it is no canonical column, and kept under a name of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,34 +33,49 @@ class HeaderMapping:
         names: what we call them; canonical names, or safe names for the further ones.
         canonical: canonical column to header, for those that the file has.
         waived: canonical columns that the caller said the file does not have.
+        said: canonical columns of which the caller said the header.
+        layout: the known export that the file is, if it is one.
     """
 
     headers: tuple[str, ...]
     names: tuple[str, ...]
     canonical: Mapping[str, str]
     waived: frozenset[str]
+    said: frozenset[str] = frozenset()
+    layout: Layout | None = None
 
     @property
     def extras(self) -> tuple[str, ...]:
         return tuple(name for name in self.names if name not in self.canonical)
 
+    def how(self, name: str) -> How:
+        """Tell why the column of this name is the header it is."""
+        if name not in self.canonical:
+            return How.EXTRA
+        if name in self.said:
+            return How.CALLER
+        return How.EXACT if normalise(self.canonical[name]) == normalise(name) else How.USUAL_NAME
+
 
 def map_headers(
     headers: Sequence[str], schema: schemas.DatasetSchema, mapping: Mapping[str, str | None]
 ) -> HeaderMapping:
-    """Exact names first, then usual names; what the caller says wins over both.
+    """What the caller says first, then what is known of the export as a whole, then exact names, then usual names.
 
     Raises:
         errors.Refusal: `unknown-header`, `ambiguous-header` or `missing-columns`.
     """
     chosen = _chosen(headers, mapping)
+    said = frozenset(chosen)
     waived = frozenset(name for name, header in mapping.items() if header is None)
-    _fill(chosen, headers, schema, waived)
+    layout = layouts.of_dataset({normalise(header) for header in headers}, schema.name)
+    for offers in _offers(schema, layout, waived):
+        _fill(chosen, headers, offers)
     _check_required(chosen, headers, schema, waived)
     by_position = {position: name for name, position in chosen.items()}
     names = _safe_names(headers, by_position, schema)
     canonical = {column.name: headers[chosen[column.name]] for column in schema.columns if column.name in chosen}
-    return HeaderMapping(tuple(headers), names, canonical, waived)
+    return HeaderMapping(tuple(headers), names, canonical, waived, said, layout)
 
 
 def normalise(header: str) -> str:
@@ -88,24 +114,45 @@ def _refuse_header(name: str, header: str, headers: Sequence[str], *, count: int
     )
 
 
-def _fill(
-    chosen: dict[str, int], headers: Sequence[str], schema: schemas.DatasetSchema, waived: frozenset[str]
-) -> None:
-    normal = [normalise(header) for header in headers]
-    usual = aliases.ALIASES[schema.name]
+def _offers(
+    schema: schemas.DatasetSchema, layout: Layout | None, waived: frozenset[str]
+) -> Iterable[Mapping[str, Sequence[str]]]:
+    """The normalised headers that each column may be taken from, best first, in rounds.
+
+    Every name of a better round is given away before any of the next, so that an alias never takes a column from its owner.
+    """
     wanted = [column.name for column in schema.columns if column.name not in waived]
-    # Every exact name is given away before any usual one, so that an alias never takes a column from its owner.
-    for offers in (
-        {name: [normalise(name)] for name in wanted},
-        {name: usual[name].split() for name in wanted if name in usual},
-    ):
-        for name, words in offers.items():
-            if name in chosen:
-                continue
-            taken = set(chosen.values())
-            positions = (normal.index(word) for word in words if word in normal and normal.index(word) not in taken)
-            if (position := next(positions, None)) is not None:
-                chosen[name] = position
+    settled = layout.columns if layout else {}
+    usual = aliases.ALIASES[schema.name]
+    yield {name: settled[name] for name in wanted if name in settled}
+    yield {name: (normalise(name),) for name in wanted if name not in settled}
+    yield {name: usual[name].split() for name in wanted if name in usual and name not in settled}
+
+
+def _fill(chosen: dict[str, int], headers: Sequence[str], offers: Mapping[str, Sequence[str]]) -> None:
+    normal = [normalise(header) for header in headers]
+    for name, words in offers.items():
+        if name in chosen:
+            continue
+        taken = set(chosen.values())
+        free = (
+            [position for position, seen in enumerate(normal) if seen == word and position not in taken]
+            for word in words
+        )
+        found = next(filter(None, free), None)
+        if found is None:
+            continue
+        if len(found) > 1:
+            _refuse_choice(name, [headers[position] for position in found], headers)
+        chosen[name] = found[0]
+
+
+def _refuse_choice(name: str, equals: Sequence[str], headers: Sequence[str]) -> None:
+    raise errors.Refusal(
+        "ambiguous-header",
+        f"{name} could be any of the headers {', '.join(map(repr, equals))}. Say which with `mapping`, or null for none.",
+        {"column": name, "equals": list(equals), "headers": list(headers[:500])},
+    )
 
 
 def _check_required(
