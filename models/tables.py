@@ -3,6 +3,7 @@
 from models.api_key import ApiKey
 from models.base import Base
 from models.dataset import DatasetVersion
+from models.erasure import ErasureJournal
 from models.heartbeat import Heartbeat
 from models.idempotency import IdempotencyKey
 from models.job import Job, JobEvent
@@ -15,6 +16,7 @@ __all__ = [
     "ApiKey",
     "Base",
     "DatasetVersion",
+    "ErasureJournal",
     "Heartbeat",
     "IdempotencyKey",
     "Job",

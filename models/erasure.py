@@ -1,0 +1,167 @@
+"""What an erasure has done so far, kept beside its job until the certificate is written, so that no attempt's work is lost.
+
+The journal names what was removed before it is removed. It also holds the ids of the person's orders, deals and leads: after
+those rows are gone nothing else could tell which rows of other datasets belong to them.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from sqlalchemy import ForeignKey, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, Json
+from models.dataset import DatasetVersion
+from models.job import Job
+from models.job_states import UNFINISHED, JobKind, JobStatus
+
+
+class ErasureJournal(Base):
+    __tablename__ = "erasure_journals"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    journal: Mapped[Json]
+
+
+@dataclass(slots=True)
+class Journal:
+    """What is noted of one erasure.
+
+    Attributes:
+        begun: whether something may have been removed already; from then on it is only finished, not taken back.
+        linked: by dataset, the ids of the person's own records, by which rows of other datasets belong to them.
+        versions: by dataset, the versions that were made unreadable.
+        files: by dataset, the bytes of each file that was removed, by its name.
+        results: stored results that were removed: job, kind, type.
+        uploads: jobs whose kept file was removed.
+        cancelled: jobs that were stopped because they read the person's rows.
+        redacted: jobs in whose record or events the person was named.
+    """
+
+    begun: bool = False
+    linked: dict[str, list[str]] = field(default_factory=dict)
+    versions: dict[str, list[int]] = field(default_factory=dict)
+    files: dict[str, dict[str, int]] = field(default_factory=dict)
+    results: list[dict[str, str]] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    redacted: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any] | None) -> Self:
+        return cls(**(kept or {}))
+
+
+def read(session: Session, job_id: uuid.UUID) -> Journal:
+    return Journal.of(session.scalar(select(ErasureJournal.journal).where(ErasureJournal.job_id == job_id)))
+
+
+def note(session: Session, job_id: uuid.UUID, change: Callable[[Journal], None]) -> Journal:
+    """Change the journal in the caller's transaction; whoever else wants to is kept waiting until that ends."""
+    session.execute(insert(ErasureJournal).values(job_id=job_id, journal={}).on_conflict_do_nothing())
+    kept = session.scalar(select(ErasureJournal.journal).where(ErasureJournal.job_id == job_id).with_for_update())
+    journal = Journal.of(kept)
+    change(journal)
+    session.execute(update(ErasureJournal).where(ErasureJournal.job_id == job_id).values(journal=asdict(journal)))
+    return journal
+
+
+def links_of_others(session: Session, organisation_id: uuid.UUID, customer_id: str) -> list[dict[str, list[str]]]:
+    """Return what unsuccessful erasures of the same person knew: the rows that told may be gone since."""
+    query = (
+        select(ErasureJournal.journal)
+        .join(Job, Job.id == ErasureJournal.job_id)
+        .where(Job.organisation_id == organisation_id, Job.params["customer_id"].as_string() == customer_id)
+    )
+    return [Journal.of(kept).linked for kept in session.scalars(query)]
+
+
+def forget(session: Session, organisation_id: uuid.UUID, job_id: uuid.UUID, customer_id: str) -> None:
+    """Remove the journal of this job, and those that ended erasures of the same person left behind."""
+    ended = select(Job.id).where(
+        Job.organisation_id == organisation_id,
+        Job.kind == JobKind.ERASURE,
+        Job.status.not_in(UNFINISHED),
+        Job.params["customer_id"].as_string() == customer_id,
+    )
+    of_person = ErasureJournal.job_id.in_(ended)
+    session.execute(delete(ErasureJournal).where((ErasureJournal.job_id == job_id) | of_person))
+
+
+def keep_to_its_end(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
+    """Hold an attempt's job against cancellation and sweeps for as long as this transaction lasts; False: the lease was lost.
+
+    A weaker lock than that of the final transaction: rows that refer to the job can still be written by other transactions.
+    """
+    query = select(Job.id).where(Job.id == job_id, Job.status == JobStatus.RUNNING, Job.attempt == attempt)
+    return session.scalar(query.with_for_update(key_share=True)) is not None
+
+
+def settle_subject(session: Session, job_id: uuid.UUID, params: Json) -> None:
+    """Replace the parameters of an erasure in its final transaction, which holds its row."""
+    session.execute(update(Job).where(Job.id == job_id).values(params=params))
+
+
+def readable_versions(session: Session, organisation_id: uuid.UUID, dataset: str) -> list[int]:
+    """Return the versions of a dataset that may still be read, oldest first."""
+    query = (
+        select(DatasetVersion.version)
+        .where(
+            DatasetVersion.organisation_id == organisation_id,
+            DatasetVersion.dataset == dataset,
+            DatasetVersion.gone_at.is_(None),
+        )
+        .order_by(DatasetVersion.version)
+    )
+    return list(session.scalars(query))
+
+
+def close_versions(session: Session, organisation_id: uuid.UUID, dataset: str, versions: Sequence[int]) -> None:
+    """Let nothing new read these versions."""
+    session.execute(
+        update(DatasetVersion)
+        .where(
+            DatasetVersion.organisation_id == organisation_id,
+            DatasetVersion.dataset == dataset,
+            DatasetVersion.version.in_(versions),
+            DatasetVersion.gone_at.is_(None),
+        )
+        .values(gone_at=func.now())
+    )
+
+
+def move_pins(
+    session: Session, organisation_id: uuid.UUID, dataset: str, *, before: Sequence[int], after: int
+) -> list[uuid.UUID]:
+    """Let queued reports that are pinned to these versions read the one that replaces them; return their ids."""
+    pinned = Job.dataset_versions[dataset].as_integer()
+    statement = (
+        update(Job)
+        .where(
+            Job.organisation_id == organisation_id,
+            Job.kind == JobKind.REPORT,
+            Job.status == JobStatus.QUEUED,
+            pinned.in_(before),
+        )
+        .values(dataset_versions=Job.dataset_versions.op("||")(func.jsonb_build_object(dataset, after)))
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return list(session.scalars(statement))
+
+
+def running(session: Session, organisation_id: uuid.UUID, kinds: Sequence[JobKind]) -> list[Job]:
+    """Return an organisation's running jobs of these kinds."""
+    query = select(Job).where(
+        Job.organisation_id == organisation_id, Job.status == JobStatus.RUNNING, Job.kind.in_(kinds)
+    )
+    return list(session.scalars(query))
+
+
+def is_unfinished(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Job]:
+    """Return those of these jobs that have not ended, by their ids."""
+    query = select(Job).where(Job.id.in_(job_ids), Job.status.in_(UNFINISHED))
+    return {job.id: job for job in session.scalars(query)}
