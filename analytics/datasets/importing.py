@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from analytics import errors, result
 from analytics.datasets import (
+    batches,
+    carrying,
     cleaning,
     dates,
     headers,
@@ -44,6 +46,20 @@ class CurrentTable:
 
     files: tuple[str, ...]
     schema: pa.Schema
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """A file as it was written, before anything is known of what it means.
+
+    Attributes:
+        text: the rows and the misshapen rows, in Parquet files.
+        facts: format, encoding, delimiter, compression, for people.
+    """
+
+    headers: tuple[str, ...]
+    text: staging.StagedText
+    facts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +144,64 @@ def stage(
     Raises:
         errors.Refusal: the file is not one, lacks columns, or is ambiguous.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    reader = reading.open_reader(
+    reader = _open(path, options, progress=progress, limits=limits)
+    # Headers that do not do are found before an hour is spent on the rows.
+    headers.map_headers(reader.headers, schemas.DATASETS[options.dataset], options.mapping)
+    return understand(_write(reader, folder), options=options, folder=folder)
+
+
+def read(
+    path: Path,
+    *,
+    options: options.FileOptions,
+    folder: Path,
+    progress: Callable[[int, int | None], None],
+    limits: source.Limits | None = None,
+) -> FileText:
+    """Read a file whole, in bounded memory, whatever it is about. `folder` is for its rows and the caller deletes it.
+
+    Raises:
+        errors.Refusal: the file is not one.
+    """
+    return _write(_open(path, options, progress=progress, limits=limits), folder)
+
+
+def understand(file: FileText, *, options: options.ImportOptions, folder: Path) -> Staged:
+    """Find out how the columns of a file are to be read; may be asked again with other options.
+
+    Raises:
+        errors.Refusal: the file lacks columns, or is ambiguous.
+    """
+    mapping = headers.map_headers(file.headers, schemas.DATASETS[options.dataset], options.mapping)
+    with connect(folder, memory=STAGE_MEMORY, threads=STAGE_THREADS) as connection:
+        _check_pattern(connection, options.refund_pattern)
+        text, remarks_on_layout = carrying.carry(connection, file.text, mapping=mapping, folder=folder)
+        found = _find_reading(connection, text, options=options, mapping=mapping)
+    types = table_types(found, None)
+    facts = {**file.facts, "decimal": found.sign} | {
+        f"date_format.{name}": plan.description for name, plan in found.dates.items()
+    }
+    return Staged(text, text.count, found, types, facts, (*_warnings(text.blank), *remarks_on_layout))
+
+
+def _open(
+    path: Path,
+    options: options.FileOptions,
+    *,
+    progress: Callable[[int, int | None], None],
+    limits: source.Limits | None,
+) -> batches.TextReader:
+    return reading.open_reader(
         path, format=options.format, null_values=options.null_values, progress=progress, limits=limits
     )
-    schema = schemas.DATASETS[options.dataset]
-    mapping = headers.map_headers(reader.headers, schema, options.mapping)
+
+
+def _write(reader: batches.TextReader, folder: Path) -> FileText:
+    folder.mkdir(parents=True, exist_ok=True)
     text = staging.write(reader, folder, threads=STAGE_THREADS)
     if text.count == 0:
         raise errors.Refusal("empty-file", "The file has headers but no rows.", {"headers": list(reader.headers)})
-    with _connect(folder, memory=STAGE_MEMORY, threads=STAGE_THREADS) as connection:
-        _check_pattern(connection, options.refund_pattern)
-        found = _find_reading(connection, text, options=options, mapping=mapping)
-    types = _table_types(found, None)
-    facts = {**reader.facts, "decimal": found.sign} | {
-        f"date_format.{name}": plan.description for name, plan in found.dates.items()
-    }
-    return Staged(text, text.count, found, types, facts, _warnings(text.blank))
+    return FileText(reader.headers, text, dict(reader.facts))
 
 
 def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
@@ -167,12 +224,12 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    types = _table_types(staged.reading, current.schema if current else None)
+    types = table_types(staged.reading, current.schema if current else None)
     clean = cleaning.build(staged.reading, types, staged.text.relation)
     key_fault = cleaning.Fault(", ".join(staged.reading.schema.key), "'duplicate-key'", "NULL")
     faults = (*clean.faults, key_fault)
     files = current.files if current else ()
-    with _connect(folder, memory=memory, threads=threads) as connection:
+    with connect(folder, memory=memory, threads=threads) as connection:
         merger = merging.Merger(connection, folder, clean.query, staged.reading.schema.key, types, clean.present, files)
         plain = merger.prepare(staged.options.mode, duplicate=len(faults))
         rejects = rejecting.write(
@@ -239,7 +296,7 @@ def _column_type(arrow: pa.DataType) -> profiling.ColumnType:
     return profiling.ColumnType(next((kind for kind, test in tests if test(arrow)), kinds.TEXT))
 
 
-def _table_types(found: cleaning.Reading, current: pa.Schema | None) -> Mapping[str, profiling.ColumnType]:
+def table_types(found: cleaning.Reading, current: pa.Schema | None) -> Mapping[str, profiling.ColumnType]:
     """The canonical columns, then the further ones the table has, then the new ones; a type the table has stays."""
     types = {
         column.name: profiling.ColumnType(column.kind, column.precision, column.scale)
@@ -252,7 +309,7 @@ def _table_types(found: cleaning.Reading, current: pa.Schema | None) -> Mapping[
     return types
 
 
-def _connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
+def connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
     spill = folder / "spill"
     connection = duckdb.connect(
         ":memory:",
