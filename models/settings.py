@@ -93,6 +93,16 @@ class Settings(BaseSettings):
         description="Start although `reckoner doctor` calls a setting unsafe. The promise does not hold then",
     )
     result_retention_days: PositiveInt = Field(default=30, description="How long results are kept after a job finished")
+    lake_retention_days: PositiveInt = Field(
+        default=30,
+        description="How long a version of a dataset can still be read, and restored, after a newer one has come",
+    )
+    compact_files: Annotated[int, Field(ge=2)] = Field(
+        default=32, description="A dataset with so many files below 16 MiB has them gathered into larger ones"
+    )
+    tend_seconds: PositiveInt = Field(
+        default=600, description="How often beat looks for datasets that want tidying, and for versions past their time"
+    )
 
     job_retention_days: PositiveInt = Field(default=90, description="How long finished jobs are remembered")
 
@@ -161,6 +171,10 @@ class Settings(BaseSettings):
         return timedelta(days=self.result_retention_days)
 
     @property
+    def lake_retention(self) -> timedelta:
+        return timedelta(days=self.lake_retention_days)
+
+    @property
     def job_retention(self) -> timedelta:
         return timedelta(days=self.job_retention_days)
 
@@ -173,6 +187,11 @@ class Settings(BaseSettings):
     def scratch_folder(self) -> Path:
         """Folder for what a running import may leave half done. Safe to delete at rest."""
         return self.home / "scratch"
+
+    @property
+    def rendering_folder(self) -> Path:
+        """Folder in which results are rendered into files, which are gone when they have been sent."""
+        return self.home / "rendering"
 
     @property
     def spill_folder(self) -> Path:

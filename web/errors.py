@@ -63,6 +63,15 @@ def _timeout(_error: Exception) -> problems.Problem:
     return problems.Problem(problem_types.REQUEST_TIMEOUT, "No more of the body came for too long; nothing was kept.")
 
 
+def _no_such_range(error: Exception) -> problems.Problem:
+    length = getattr(error, "length", None)
+    return problems.Problem(
+        problem_types.RANGE_NOT_SATISFIABLE,
+        f"The result in this format has {length:,} bytes." if length is not None else "There is no such part.",
+        headers={"Content-Range": f"bytes */{length}"} if length is not None else {},
+    )
+
+
 def _malformed(error: Exception) -> problems.Problem:
     said = error.description if isinstance(error, HTTPException) else None
     return problems.Problem(problem_types.MALFORMED, said or "The request could not be read.")
@@ -86,6 +95,7 @@ TABLE: tuple[tuple[type[Exception], Callable[[Exception], problems.Problem]], ..
     (werkzeug.exceptions.RequestEntityTooLarge, _too_large),
     (werkzeug.exceptions.ClientDisconnected, _incomplete),
     (werkzeug.exceptions.RequestTimeout, _timeout),
+    (werkzeug.exceptions.RequestedRangeNotSatisfiable, _no_such_range),
     (werkzeug.exceptions.BadRequest, _malformed),
     (Exception, _internal),
 )

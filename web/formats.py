@@ -16,12 +16,16 @@ class Format:
         media_types: what asks for it in an Accept header; the first is what is answered.
         shown_by_browsers: whether it is to be looked at; else it is to be saved.
         first_chunk_only: whether it shows the first rows only, and says so.
+        is_file: whether it is made as a whole, and not piece by piece.
+        is_picture: whether it shows one chart and no rows.
     """
 
     name: str
     media_types: tuple[str, ...]
     shown_by_browsers: bool = False
     first_chunk_only: bool = False
+    is_file: bool = False
+    is_picture: bool = False
 
     @property
     def content_type(self) -> str:
@@ -33,8 +37,14 @@ CSV = Format("csv", ("text/csv",))
 NDJSON = Format("ndjson", ("application/x-ndjson", "application/jsonl"))
 HTML = Format("html", ("text/html",), shown_by_browsers=True, first_chunk_only=True)
 
+PARQUET = Format("parquet", ("application/vnd.apache.parquet",), is_file=True)
+XLSX = Format("xlsx", ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",), is_file=True)
+PDF = Format("pdf", ("application/pdf",), shown_by_browsers=True, first_chunk_only=True, is_file=True)
+SVG = Format("svg", ("image/svg+xml",), shown_by_browsers=True, is_file=True, is_picture=True)
+PNG = Format("png", ("image/png",), shown_by_browsers=True, is_file=True, is_picture=True)
+
 # The first is what a request gets that has no wish.
-OF_RESULT: tuple[Format, ...] = (JSON, NDJSON, CSV, HTML)
+OF_RESULT: tuple[Format, ...] = (JSON, NDJSON, CSV, HTML, PARQUET, XLSX, PDF, SVG, PNG)
 OF_REJECTS: tuple[Format, ...] = (CSV, JSON, NDJSON)
 
 

@@ -87,4 +87,4 @@ def pre_request(_worker: Any, request: Any) -> None:
 def worker_exit(_server: Any, _worker: Any) -> None:
     from web import render_pool  # noqa: PLC0415 - see the remark above
 
-    render_pool.pool().close()
+    render_pool.close_all()

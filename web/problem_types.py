@@ -60,6 +60,12 @@ NOT_ACCEPTABLE = ProblemType(
     "The result is not available in this format",
     "Ask for one of the formats in `available`, by the `Accept` header or by `?format=`.",
 )
+RANGE_NOT_SATISFIABLE = ProblemType(
+    "range-not-satisfiable",
+    416,
+    "The result has no such part",
+    "`Range` asks for bytes behind the end. `Content-Range` says how many there are.",
+)
 REQUEST_TIMEOUT = ProblemType(
     "request-timeout",
     408,
@@ -102,11 +108,24 @@ IDEMPOTENCY_KEY_IN_USE = ProblemType(
     "Another request with this idempotency key is being decided",
     "Send the same request again after `Retry-After` seconds; the answer will be that of the first.",
 )
+VERSION_IS_CURRENT = ProblemType(
+    "version-is-current",
+    409,
+    "The version is the current one",
+    "There is nothing to restore: the dataset already has the rows of this version.",
+)
 RESULT_EXPIRED = ProblemType(
     "result-expired",
     410,
     "The result is no longer kept",
     "Results are kept for a limited time. Submit the same report again to compute it anew.",
+)
+DATASET_VERSION_GONE = ProblemType(
+    "dataset-version-gone",
+    410,
+    "The version of the dataset is no longer kept",
+    "Its files were removed, because a newer version had come long enough ago. /v1/datasets/{name}/versions says which "
+    "versions can still be read (`gone_at` is null).",
 )
 TOO_LARGE = ProblemType(
     "too-large",
@@ -191,6 +210,7 @@ ALL: tuple[ProblemType, ...] = (
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
+    RANGE_NOT_SATISFIABLE,
     REQUEST_TIMEOUT,
     NOT_READY,
     NO_RESULT,
@@ -198,7 +218,9 @@ ALL: tuple[ProblemType, ...] = (
     UPLOAD_GONE,
     NOT_REPEATABLE,
     IDEMPOTENCY_KEY_IN_USE,
+    VERSION_IS_CURRENT,
     RESULT_EXPIRED,
+    DATASET_VERSION_GONE,
     TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     INVALID_REQUEST,

@@ -4,8 +4,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -49,6 +50,13 @@ def render_whole(fmt: str, header: Mapping[str, Any], data: bytes | None) -> byt
     stream = _stream()
     rows = stream.render_chunk(fmt, header, data, True) if data is not None else b""
     return stream.render_start(fmt, header) + rows + stream.render_end(fmt, header)
+
+
+def render_file(fmt: str, header: Mapping[str, Any], pieces: Sequence[str], target: str, chart: int) -> None:
+    """Render a result whose chunks are in files into another file."""
+    from analytics.render import files  # noqa: PLC0415 - as below
+
+    files.write(fmt, header, [Path(piece) for piece in pieces], Path(target), chart=chart)
 
 
 def _stream() -> "StreamModule":

@@ -17,6 +17,9 @@ Returned = TypeVar("Returned")
 
 PROCESSES = 2
 LIMIT_SECONDS = 60.0
+# A workbook of a million rows takes minutes. One process does them all, so that others are not kept from their pages.
+FILE_PROCESSES = 1
+FILE_LIMIT_SECONDS = 600.0
 
 log = structlog.get_logger("web.rendering")
 
@@ -28,7 +31,9 @@ class RenderingTooSlowError(RuntimeError):
 class RenderPool:
     """A process pool made on first use, and made again when one of its processes dies."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, processes: int, limit_seconds: float) -> None:
+        self._processes = processes
+        self._limit_seconds = limit_seconds
         self._lock = threading.Lock()
         self._executor: futures.ProcessPoolExecutor | None = None
 
@@ -66,17 +71,17 @@ class RenderPool:
     ) -> Returned:
         future = executor.submit(function, *arguments)
         try:
-            return future.result(timeout=LIMIT_SECONDS)
+            return future.result(timeout=self._limit_seconds)
         except TimeoutError as error:
             future.cancel()
-            raise RenderingTooSlowError(f"rendering took longer than {LIMIT_SECONDS} s") from error
+            raise RenderingTooSlowError(f"rendering took longer than {self._limit_seconds} s") from error
 
     def _get(self) -> futures.ProcessPoolExecutor:
         with self._lock:
             if self._executor is None:
                 # A fork would copy the threads' locks and the database's sockets; a fresh interpreter has neither.
                 self._executor = futures.ProcessPoolExecutor(
-                    PROCESSES, mp_context=multiprocessing.get_context("spawn"), initializer=render_child.prepare
+                    self._processes, mp_context=multiprocessing.get_context("spawn"), initializer=render_child.prepare
                 )
             return self._executor
 
@@ -89,9 +94,24 @@ class RenderPool:
 
 
 @functools.cache
-def _pool_of_process(pid: int) -> RenderPool:  # noqa: ARG001 - the pid is the cache's key: a pool does not survive a fork
-    return RenderPool()
+def _pools_of_process(pid: int) -> tuple[RenderPool, RenderPool]:  # noqa: ARG001 - the pid is the cache's key: a pool does not survive a fork
+    return (
+        RenderPool(processes=PROCESSES, limit_seconds=LIMIT_SECONDS),
+        RenderPool(processes=FILE_PROCESSES, limit_seconds=FILE_LIMIT_SECONDS),
+    )
 
 
 def pool() -> RenderPool:
-    return _pool_of_process(os.getpid())
+    """Return the pool for what is rendered piece by piece."""
+    return _pools_of_process(os.getpid())[0]
+
+
+def file_pool() -> RenderPool:
+    """Return the pool for what is rendered as a whole, and takes longer."""
+    return _pools_of_process(os.getpid())[1]
+
+
+def close_all() -> None:
+    """End all rendering processes of this process."""
+    for each in _pools_of_process(os.getpid()):
+        each.close()

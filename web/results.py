@@ -11,7 +11,7 @@ from models import result, session
 from models.job import Job
 from models.job_states import JobKind, JobStatus
 from models.result import Chunk, StoredResult
-from web import formats, job_object, problem_types, problems, render_child, render_pool
+from web import formats, job_object, problem_types, problems, render_child, render_pool, result_files
 
 # The page carries its own style and pictures and fetches nothing; whatever a cell smuggled in could not run.
 HTML_POLICY = (
@@ -59,21 +59,25 @@ def stored_result(job: Job) -> StoredResult:
     return stored
 
 
-def answer(job: Job, stored: StoredResult, fmt: formats.Format, *, name: str) -> flask.Response:
-    """Answer with a result in a format, or with 304 where the caller has it already."""
-    etag = f"{stored.sha256}-{fmt.name}"
+def answer(job: Job, stored: StoredResult, fmt: formats.Format, *, name: str, chart: int = 0) -> flask.Response:
+    """Answer with a result in a format, or with 304 where the caller has it already; `chart` is what a picture shows."""
+    etag = f"{stored.sha256}-{chart}.{fmt.name}" if fmt.is_picture else f"{stored.sha256}-{fmt.name}"
     if flask.request.if_none_match.contains_weak(etag):
         response = flask.Response(status=304)
     else:
         # Only the result of a report is a number that somebody may want to have explained.
         manifest = f"{job_object.address(job)}/manifest" if job.kind == JobKind.REPORT else None
         header = {**stored.header, "row_count": stored.row_count, "manifest": manifest}
-        response = flask.Response(_sliced(_begun(_pieces(stored, fmt, header))), content_type=fmt.content_type)
+        if fmt.is_file:
+            about = {**header, "made": stored.manifest}
+            response = result_files.answer(stored, about, result_files.Wanted(fmt, chart, etag), _read_chunk)
+        else:
+            response = flask.Response(_sliced(_begun(_pieces(stored, fmt, header))), content_type=fmt.content_type)
         response.headers["Content-Disposition"] = f'{_disposition(fmt)}; filename="{name}.{fmt.name}"'
     response.set_etag(etag)
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Accept, Authorization"
-    if fmt is formats.HTML:
+    if fmt in (formats.HTML, formats.SVG):
         response.headers["Content-Security-Policy"] = HTML_POLICY
     return response
 

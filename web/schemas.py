@@ -60,6 +60,10 @@ class ResultQuery(Request):
     format: str | None = Field(default=None, max_length=16, description="Format of the answer; wins over `Accept`")
 
 
+class ReportResultQuery(ResultQuery):
+    chart: int = Field(default=0, ge=0, le=99, description="Which chart a picture (svg, png) shows, counted from 0")
+
+
 class ListQuery(Request):
     limit: int = Field(default=25, ge=1, le=100, description="Longest page")
     cursor: str | None = Field(default=None, max_length=64, description="Where to go on; taken from the `next` link")

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from models import session
+from models import session, settings
 from models.result import ResultChunk, StoredResult
 from tests.integration import web_api
-from tests.integration.web_api import Caller
+from tests.integration.web_api import Answer, Caller
 
 ROWS = 2500
 TABLE = pa.table({"name": [f"c{number}" for number in range(ROWS)], "orders": list(range(ROWS))})
@@ -76,13 +77,56 @@ def test_an_etag_belongs_to_one_format_and_spares_the_body(caller: Caller, job: 
 
 def test_the_format_is_chosen_or_refused_with_the_list(caller: Caller, job: dict[str, Any]) -> None:
     web_api.finish(job["id"], TABLE)
-    refused = caller.get(job["links"]["result"], Accept="image/png")
+    refused = caller.get(job["links"]["result"], Accept="image/webp")
     assert refused.status_code == 406
-    assert [one["format"] for one in refused.json["available"]] == ["json", "ndjson", "csv", "html"]
+    offered = ["json", "ndjson", "csv", "html", "parquet", "xlsx", "pdf", "svg", "png"]
+    assert [one["format"] for one in refused.json["available"]] == offered
     assert caller.get(f"{job['links']['result']}?format=docx").status_code == 406
     preferred = caller.get(job["links"]["result"], Accept="text/csv;q=0.5, application/x-ndjson")
     assert preferred.content_type == "application/x-ndjson"
     assert len(preferred.data.splitlines()) == ROWS
+
+
+def _closed(answer: Answer) -> Answer:
+    """The answer read whole and closed, as a server does."""
+    assert answer.data is not None
+    answer.close()
+    return answer
+
+
+def test_a_parquet_file_has_all_rows_and_its_parts_can_be_fetched(caller: Caller, job: dict[str, Any]) -> None:
+    web_api.finish(job["id"], TABLE)
+    address = f"{job['links']['result']}?format=parquet"
+    whole = _closed(caller.get(address))
+    assert whole.content_type == "application/vnd.apache.parquet"
+    assert pq.read_table(pa.BufferReader(whole.data)).equals(TABLE)
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    middle = _closed(caller.get(address, Range="bytes=100-299", If_Range=whole.headers["ETag"]))
+    assert (middle.status_code, middle.data) == (206, whole.data[100:300])
+    assert middle.headers["Content-Range"] == f"bytes 100-299/{len(whole.data)}"
+    changed = _closed(caller.get(address, Range="bytes=100-299", If_Range='"another"'))
+    assert (changed.status_code, changed.data) == (200, whole.data)
+    behind = caller.get(address, Range=f"bytes={len(whole.data)}-")
+    assert (behind.status_code, behind.json["type"]) == (416, "/docs/problems/range-not-satisfiable")
+    assert behind.headers["Content-Range"] == f"bytes */{len(whole.data)}"
+
+
+@pytest.mark.parametrize(("fmt", "begins"), [("xlsx", b"PK"), ("pdf", b"%PDF-")])
+def test_documents_are_files_and_nothing_of_them_stays(
+    caller: Caller, job: dict[str, Any], fmt: str, begins: bytes
+) -> None:
+    web_api.finish(job["id"], TABLE)
+    answer = _closed(caller.get(f"{job['links']['result']}?format={fmt}"))
+    assert answer.status_code == 200
+    assert answer.data.startswith(begins)
+    assert int(answer.headers["Content-Length"]) == len(answer.data)
+    assert list(settings.load().rendering_folder.iterdir()) == []
+
+
+def test_a_picture_that_is_not_there(caller: Caller, job: dict[str, Any]) -> None:
+    web_api.finish(job["id"], TABLE)
+    answer = caller.get(f"{job['links']['result']}?format=svg&chart=1")
+    assert (answer.status_code, answer.json["type"]) == (404, "/docs/problems/not-found")
 
 
 def test_an_unfinished_job_has_no_result_yet(caller: Caller, job: dict[str, Any]) -> None:

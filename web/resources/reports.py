@@ -68,10 +68,10 @@ def rerun(job_id: str) -> flask.Response:
 @blueprint.get("/<job_id>/result")
 @auth.requires(Scope.REPORTS_READ)
 def result(job_id: str) -> flask.Response:
-    wanted = query.read(schemas.ResultQuery).format
+    wanted = query.read(schemas.ReportResultQuery)
     job = job_views.find(job_id, JobKind.REPORT)
-    fmt = formats.chosen(wanted, formats.OF_RESULT)
-    return results.answer(job, results.stored_result(job), fmt, name=f"{job.type}-{job.id}")
+    fmt = formats.chosen(wanted.format, formats.OF_RESULT)
+    return results.answer(job, results.stored_result(job), fmt, name=f"{job.type}-{job.id}", chart=wanted.chart)
 
 
 @blueprint.get("/<job_id>/manifest")
