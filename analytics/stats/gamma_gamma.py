@@ -1,0 +1,87 @@
+"""Gamma-Gamma (Fader & Hardie 2013): what a transaction of each customer is worth on average."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from analytics.stats import maximum
+from analytics.stats.histories import Floats
+
+_NAMES = ("p", "q", "gamma")
+
+
+@dataclass(frozen=True, slots=True)
+class GammaGamma:
+    """A fitted model. Transactions of a customer are Gamma(p, v), and v differs between customers as Gamma(q, gamma)."""
+
+    p: float
+    q: float
+    gamma: float
+
+    @property
+    def population_mean(self) -> float:
+        """The mean transaction of a customer nothing is known about; infinite where q <= 1."""
+        return self.p * self.gamma / (self.q - 1) if self.q > 1 else np.inf
+
+    def expected(self, x: Floats, mean: Floats) -> Floats:
+        """Return the expected mean transaction of customers with x transactions that were worth `mean` each."""
+        weight = self.p * x + self.q - 1
+        with np.errstate(divide="ignore"):
+            return np.where(weight > 0, self.p * (self.gamma + mean * x) / np.where(weight > 0, weight, 1), np.inf)
+
+
+def fit(x: npt.ArrayLike, mean: npt.ArrayLike) -> tuple[GammaGamma, maximum.Maximum]:
+    """Fit to customers with x >= 1 transactions worth `mean` > 0 each."""
+    count, worth = np.asarray(x, dtype=np.float64), np.asarray(mean, dtype=np.float64)
+    likelihood = Likelihood(count, worth)
+    found = maximum.maximise(likelihood, likelihood.starts(), _NAMES, size=max(count.size, 1))
+    p, q, gamma = (float(each) for each in found.parameters)
+    return GammaGamma(p, q, gamma), found
+
+
+class Likelihood:
+    """The log-likelihood of mean transactions, one per customer."""
+
+    def __init__(self, x: Floats, mean: Floats) -> None:
+        if np.any(x < 1) or np.any(mean <= 0):
+            raise ValueError("Gamma-Gamma is for customers with transactions worth more than nothing")
+        self._x, self._mean = x, mean
+        self._xs, self._per_x = np.unique(x, return_counts=True)
+        self._x_log_x = float((x * np.log(x)).sum())
+        self._log_mean = np.log(mean)
+        self._log_means = float(self._log_mean.sum())
+        self._x_log_means = float((x * self._log_mean).sum())
+
+    def starts(self) -> list[Floats]:
+        """Return where to begin, in the currency of the data."""
+        typical = float(np.exp(self._log_means / max(self._x.size, 1)))
+        return [np.log([p, q, typical * (q - 1) / p]) for p, q in ((4.0, 4.0), (1.0, 12.0), (20.0, 3.0))]
+
+    def __call__(self, logs: Floats) -> tuple[float, Floats]:
+        """Return log-likelihood and gradient at the logarithms of p, q and gamma."""
+        p, q, gamma = np.exp(logs)
+        xs, n = self._xs, self._per_x
+        total = float(n.sum())
+        whole = gamma + self._mean * self._x
+        log_whole, powers = np.log(whole), p * self._x + q
+        value = (
+            (n * (special.gammaln(p * xs + q) - special.gammaln(p * xs))).sum()
+            + total * (q * np.log(gamma) - special.gammaln(q))
+            + p * (self._x_log_means + self._x_log_x)
+            - self._log_means
+            - (powers * log_whole).sum()
+        )
+        both = special.psi(p * xs + q)
+        gradient = np.array(
+            [
+                (n * xs * (both - special.psi(p * xs))).sum()
+                + self._x_log_means
+                + self._x_log_x
+                - (self._x * log_whole).sum(),
+                (n * both).sum() + total * (np.log(gamma) - special.psi(q)) - log_whole.sum(),
+                total * q / gamma - (powers / whole).sum(),
+            ]
+        )
+        return float(value), gradient * np.array([p, q, gamma])
