@@ -105,4 +105,9 @@ beat_schedule = {
         "schedule": timedelta(minutes=10),
         "options": {"expires": 600},
     },
+    "tend-lake": {
+        "task": "upkeep.tend_lake",
+        "schedule": timedelta(seconds=_settings.tend_seconds),
+        "options": {"expires": _settings.tend_seconds},
+    },
 }

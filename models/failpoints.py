@@ -28,6 +28,8 @@ class Point(StrEnum):
     CLAIM_AFTER_COMMIT = "claim-after-commit"
     LAKE_BEFORE_COMMIT = "lake-before-commit"
     LAKE_AFTER_COMMIT = "lake-after-commit"
+    SWEEP_BEFORE_REMOVAL = "sweep-before-removal"
+    SWEEP_AFTER_REMOVAL = "sweep-after-removal"
     FINISH_BEFORE_COMMIT = "finish-before-commit"
     FINISH_AFTER_COMMIT = "finish-after-commit"
     SETTLE_BEFORE_COMMIT = "settle-before-commit"

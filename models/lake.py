@@ -5,20 +5,18 @@ was faster it fails as `LakeConflict` and changes nothing, so no import is lost 
 """
 
 import json
-import os
-import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import deltalake
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import exceptions, transaction
-from deltalake.fs import fs_handler
+
+from models import dataset, lake_storage
 
 # The entry of a commit's metadata that holds what the importer wants to know again.
 FACTS = "reckoner"
@@ -33,19 +31,53 @@ class LakeConflict(Exception):  # noqa: N818 - the name says what happened
 
 
 @dataclass(frozen=True, slots=True)
+class LakeFile:
+    """A file of a version: its address, how large it is, and how many rows it has."""
+
+    address: str
+    size: int
+    rows: int
+
+    @property
+    def is_small(self) -> bool:
+        return self.size < dataset.SMALL_FILE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the rows of a version lie in files; what is small is worth gathering."""
+
+    files: int
+    bytes: int
+    small_files: int
+
+
+@dataclass(frozen=True, slots=True)
 class LakeSnapshot:
     """One version of a table.
 
     Attributes:
-        files: paths or addresses of the Parquet files; older ones may lack columns that were added later.
+        contents: its Parquet files; older ones may lack columns that were added later.
         schema: the columns of the table at that version.
     """
 
     dataset: str
     version: int
-    files: tuple[str, ...]
-    row_count: int
+    contents: tuple[LakeFile, ...]
     schema: pa.Schema
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths or addresses of the files."""
+        return tuple(file.address for file in self.contents)
+
+    @property
+    def row_count(self) -> int:
+        return sum(file.rows for file in self.contents)
+
+    @property
+    def layout(self) -> Layout:
+        return layout(self.contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +90,8 @@ class LakeChange:
         removed: files of `base` that leave the table.
         schema: all columns of the table from then on.
         facts: JSON values that `committed` gives back.
+        returned: files of older versions that join the table again, as they lie there.
+        keeps_rows: whether the rows stay what they were, so that who follows the log has nothing to read.
     """
 
     base: LakeSnapshot | None
@@ -65,6 +99,8 @@ class LakeChange:
     removed: tuple[str, ...]
     schema: pa.Schema
     facts: Mapping[str, Any]
+    returned: tuple[str, ...] = ()
+    keeps_rows: bool = False
 
     @property
     def base_version(self) -> int | None:
@@ -73,11 +109,12 @@ class LakeChange:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A job's commit: the version it made, the rows the table then had, and the facts stored with it."""
+    """A job's commit: the version it made, the rows the table then had and how they lie, and the facts stored with it."""
 
     version: int
     row_count: int
     facts: Mapping[str, Any]
+    layout: Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +130,20 @@ class LakeTable:
     dataset: str
     storage_options: Mapping[str, str] | None = None
 
+    @property
+    def storage(self) -> lake_storage.Storage:
+        return lake_storage.of(self.uri, self.storage_options)
+
     def snapshot(self, version: int | None = None) -> LakeSnapshot | None:
-        """The newest version or the given one; None where there is no such table or version."""
+        """The newest version or the given one; None where there is no such table or version, or its files are removed."""
         table = self._open(version)
         if table is None:
             return None
-        files = _files(table)
-        return LakeSnapshot(
-            dataset=self.dataset,
-            version=table.version(),
-            files=tuple(self._address(path) for path in files),
-            row_count=sum(files.values()),
-            schema=_schema(table),
-        )
+        found = LakeSnapshot(self.dataset, table.version(), self._contents(table), _schema(table))
+        # The log remembers versions whose files are no longer kept; the newest always has its own.
+        if version is not None and not self.storage.holds([self.path(address) for address in found.files]):
+            return None
+        return found
 
     def committed(self, job_id: str) -> Committed | None:
         """What the job committed, if it did."""
@@ -126,6 +164,8 @@ class LakeTable:
         if (table.version() if table else None) != change.base_version:
             raise LakeConflict(f"{self.uri} is no longer at version {change.base_version}")
         placed = [self._place(path, job_id) for path in change.added]
+        if table is not None and not _same_columns(table, change.schema):
+            placed += self._carry_over(table, change.removed, job_id)
         try:
             self._write_log(table, job_id=job_id, placed=placed, change=change)
         except exceptions.DeltaError as error:
@@ -133,11 +173,37 @@ class LakeTable:
             if (landed := self.committed(job_id)) is not None:
                 return landed
             for path in placed:
-                self._discard(path)
+                self.storage.discard(path)
             self._raise_if_overtaken(change, error)
             raise
-        self._sync_log()
+        self.storage.sync_log()
         return self._must_have_committed(job_id)
+
+    def path(self, address: str) -> str:
+        """The path in the table of a file's address."""
+        return address.removeprefix(self._address(""))
+
+    def paths_at(self, version: int) -> frozenset[str]:
+        """The paths of the files of one version, whether or not they are still there."""
+        table = self._open(version)
+        return frozenset() if table is None else frozenset(_sizes(table))
+
+    def paths_named(self, *, since: int) -> frozenset[str]:
+        """The paths of all files that any version names, from this one on to the newest."""
+        newest = self.newest_version()
+        later = range(since + 1, newest + 1) if newest is not None else ()
+        return self.paths_at(since) | {path for version in later for path in self._added_in(version)}
+
+    def newest_version(self) -> int | None:
+        table = self._open(None)
+        return None if table is None else table.version()
+
+    def _added_in(self, version: int) -> Iterator[str]:
+        """The files that joined the table in a version, as the log tells."""
+        for line in self.storage.read(f"{lake_storage.LOG}/{version:020}.json").splitlines():
+            action = json.loads(line).get("add")
+            if action is not None:
+                yield action["path"]
 
     def _open(self, version: int | None) -> deltalake.DeltaTable | None:
         try:
@@ -157,8 +223,9 @@ class LakeTable:
         then = self._open(version)
         if then is None:
             raise exceptions.DeltaError(f"version {version} of {self.uri} is gone, which job {job_id} made")
-        entry = then.history(1)[0]
-        return Committed(version, sum(_files(then).values()), entry.get(FACTS) or {})
+        entry, contents = then.history(1)[0], self._contents(then)
+        rows = sum(file.rows for file in contents)
+        return Committed(version, rows, entry.get(FACTS) or {}, layout(contents))
 
     def _must_have_committed(self, job_id: str) -> Committed:
         done = self.committed(job_id)
@@ -182,7 +249,8 @@ class LakeTable:
             app_transactions=[deltalake.Transaction(job_id, next_version)],
         )
         delta_schema = deltalake.Schema.from_arrow(change.schema)
-        actions = [self._add_action(path) for path in placed]
+        joining = [*placed, *(self.path(address) for address in change.returned)]
+        actions = [self._add_action(path, data_change=not change.keeps_rows) for path in joining]
         if table is None:
             transaction.create_table_with_add_actions(
                 self.uri,
@@ -192,98 +260,53 @@ class LakeTable:
                 configuration=CONFIGURATION,
                 commit_properties=properties,
             )
-        elif set(change.schema.names) == set(_schema(table).names):
+        elif _same_columns(table, change.schema):
             table.create_write_transaction(
-                [*actions, *self._remove_actions(change.removed)], "append", delta_schema, commit_properties=properties
+                [*actions, *self._remove_actions(change)], "append", delta_schema, commit_properties=properties
             )
         else:
-            carried = self._carried_over(table, change.removed, job_id)
-            table.create_write_transaction(
-                [*actions, *carried], "overwrite", delta_schema, commit_properties=properties
-            )
+            table.create_write_transaction([*actions], "overwrite", delta_schema, commit_properties=properties)
 
-    def _carried_over(
-        self, table: deltalake.DeltaTable, removed: Sequence[str], job_id: str
-    ) -> list[transaction.AddAction]:
-        """Files that stay, under second names.
+    def _carry_over(self, table: deltalake.DeltaTable, removed: Sequence[str], job_id: str) -> list[str]:
+        """Give second names to the files that stay.
 
         Delta lets a commit change the schema only when it replaces all files, and a file may not leave and join in the
         same commit. A second name costs nothing: it is a hard link, or a copy made inside the object store.
         """
         gone = set(removed)
         carried = []
-        for path in _files(table):
+        for path in _sizes(table):
             if self._address(path) in gone:
                 continue
             name = _new_name(job_id)
-            if self._is_local:
-                Path(self._address(name)).hardlink_to(self._address(path))
-                _sync_folder(Path(self.uri))
-            else:
-                self._store().copy_file(path, name)
-            carried.append(self._add_action(name))
+            self.storage.name_again(path, name)
+            carried.append(name)
         return carried
 
-    def _add_action(self, path: str) -> transaction.AddAction:
+    def _add_action(self, path: str, *, data_change: bool) -> transaction.AddAction:
         """The file as the log describes it, with the number of its rows."""
-        if self._is_local:
-            size = Path(self._address(path)).stat().st_size
-            rows = pq.read_metadata(self._address(path)).num_rows
-        else:
-            with pa.PythonFile(self._store().open_input_file(path), mode="r") as file:
-                size, rows = file.size(), pq.read_metadata(file).num_rows
-        now = time.time_ns() // 1_000_000
-        return transaction.AddAction(path, size, {}, now, data_change=True, stats=json.dumps({"numRecords": rows}))
+        extent = self.storage.extent(path)
+        stats = json.dumps({"numRecords": extent.rows})
+        return transaction.AddAction(path, extent.size, {}, _milliseconds(), data_change=data_change, stats=stats)
 
-    def _remove_actions(self, removed: Sequence[str]) -> list[transaction.RemoveAction]:
-        now = time.time_ns() // 1_000_000
-        prefix = self._address("")
+    def _remove_actions(self, change: LakeChange) -> list[transaction.RemoveAction]:
+        now = _milliseconds()
         return [
-            transaction.RemoveAction(address.removeprefix(prefix), data_change=True, deletion_timestamp=now)
-            for address in removed
+            transaction.RemoveAction(self.path(address), data_change=not change.keeps_rows, deletion_timestamp=now)
+            for address in change.removed
         ]
 
     def _place(self, source: Path, job_id: str) -> str:
         """Copy a file into the table's folder under a name of its own; readers see it only once a commit names it."""
         name = _new_name(job_id)
-        if self._is_local:
-            folder = Path(self.uri)
-            folder.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(source, folder / name)
-            _sync_folder(folder)
-        else:
-            self._upload(source, name)
+        self.storage.place(source, name)
         return name
 
-    def _upload(self, source: Path, name: str) -> None:
-        stream = self._store().open_output_stream(name)
-        with source.open("rb") as file:
-            while piece := file.read(8 * 1024**2):
-                stream.write(piece)
-        stream.close()
-
-    def _discard(self, path: str) -> None:
-        if self._is_local:
-            Path(self._address(path)).unlink(missing_ok=True)
-        else:
-            self._store().delete_file(path)
-
-    def _store(self) -> Any:
-        # The handler below PyArrow's file system: PyArrow hands it buffers, and it wants bytes.
-        return fs_handler.DeltaStorageHandler(self.uri, self._options())._handler  # noqa: SLF001 - see above
-
-    def _sync_log(self) -> None:
-        if self._is_local:
-            log = Path(self.uri) / "_delta_log"
-            _sync_file(max(log.glob("*.json")))
-            _sync_folder(log)
+    def _contents(self, table: deltalake.DeltaTable) -> tuple[LakeFile, ...]:
+        return tuple(LakeFile(self._address(path), *extent) for path, extent in _sizes(table).items())
 
     def _options(self) -> dict[str, str] | None:
         return dict(self.storage_options) if self.storage_options else None
-
-    @property
-    def _is_local(self) -> bool:
-        return "://" not in self.uri
 
     def _address(self, path: str) -> str:
         return f"{self.uri.rstrip('/')}/{path}"
@@ -299,45 +322,46 @@ def open_table(
     return LakeTable(f"{root}/{organisation_id}/{dataset}", dataset, storage_options)
 
 
-def _files(table: deltalake.DeltaTable) -> dict[str, int]:
-    """Rows of each file of the version, by its path in the table."""
+def layout(contents: Sequence[LakeFile]) -> Layout:
+    return Layout(
+        files=len(contents),
+        bytes=sum(file.size for file in contents),
+        small_files=sum(file.is_small for file in contents),
+    )
+
+
+def maker_of(path: str) -> str | None:
+    """The id of the job that placed a file; None for a file that no job has."""
+    try:
+        return str(uuid.UUID(path[:36]))
+    except ValueError:
+        return None
+
+
+def _sizes(table: deltalake.DeltaTable) -> dict[str, tuple[int, int]]:
+    """Bytes and rows of each file of the version, by its path in the table."""
     actions = pa.table(table.get_add_actions(flatten=True))
     if not actions.num_rows:
         return {}
-    paths, counts = actions["path"].to_pylist(), actions["num_records"].to_pylist()
-    return dict(sorted(zip(paths, counts, strict=True)))
+    paths, *numbers = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
+    return dict(sorted(zip(paths, zip(*numbers, strict=True), strict=True)))
 
 
 def _schema(table: deltalake.DeltaTable) -> pa.Schema:
     return pa.schema(table.schema().to_arrow())
 
 
+def _same_columns(table: deltalake.DeltaTable, schema: pa.Schema) -> bool:
+    return _types(table.schema()) == _types(deltalake.Schema.from_arrow(schema))
+
+
+def _types(schema: deltalake.Schema) -> dict[str, Any]:
+    return {field.name: field.type for field in schema.fields}
+
+
 def _new_name(job_id: str) -> str:
     return f"{job_id}-{uuid.uuid4().hex}.parquet"
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    """The same bytes under another name, on disk before anything refers to them."""
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        # Another file system, or one without links. A copy that is cut short never gets the target's name.
-        partial = target.with_suffix(".partial")
-        shutil.copyfile(source, partial)
-        _sync_file(partial)
-        partial.rename(target)
-    else:
-        _sync_file(target)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from models import settings
 from workers.celery import app
-from workers.lake_jobs import importing
+from workers.lake_jobs import compacting, importing, restoring
 from workers.running_job import RunningJob
 from workers.runtime import JobTask
 
@@ -23,3 +23,15 @@ def _limits() -> _Limits:
 def run(job: RunningJob) -> None:
     """Clean an uploaded file and commit it to the lake, once."""
     importing.run(job)
+
+
+@app.task(name="imports.restore", base=JobTask, **_limits())
+def restore(job: RunningJob) -> None:
+    """Make an older version of a dataset its newest one."""
+    restoring.run(job)
+
+
+@app.task(name="imports.compact", base=JobTask, **_limits())
+def compact(job: RunningJob) -> None:
+    """Tidy the files of a dataset."""
+    compacting.run(job)

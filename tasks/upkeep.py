@@ -2,7 +2,7 @@
 
 import structlog
 
-from workers import rescue, retention
+from workers import lake_upkeep, rescue, retention
 from workers.celery import app
 
 log = structlog.get_logger(__name__)
@@ -20,3 +20,11 @@ def retain() -> None:
     removed = retention.remove_expired()
     if removed.jobs or removed.results or removed.files:
         log.info("removed what is past its time", jobs=removed.jobs, results=removed.results, files=removed.files)
+
+
+@app.task(name="upkeep.tend_lake")
+def tend_lake() -> None:
+    """Give up versions of datasets past their time, and have the tables tidied that want it."""
+    tended = lake_upkeep.tend()
+    if tended.given_up or tended.jobs:
+        log.info("tended the lake", given_up=tended.given_up, jobs=tended.jobs)

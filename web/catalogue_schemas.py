@@ -2,11 +2,13 @@
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from web.schemas import Answer
+from models import dataset
+from models.job_states import JobKind
+from web.schemas import Answer, Page, Request
 
 
 class ResultColumn(Answer):
@@ -77,13 +79,46 @@ class DatasetList(Answer):
 
 
 class DatasetVersionObject(Answer):
+    """What a dataset was from one change to the next. Reports can be pinned to it for as long as it is readable."""
+
     version: int
     rows: int
     columns: dict[str, Any]
+    bytes: int | None = Field(description="Size of its files; those it shares with other versions count in each")
+    files: int | None
     committed_at: datetime
-    job_id: uuid.UUID = Field(description="The import that made this version")
+    readable: bool = Field(description="Whether reports can be pinned to it and it can be restored")
+    gone_at: datetime | None = Field(description="Since when it is not kept any more; null while it is readable")
+    kind: JobKind = Field(description="What made it: an import, a restore, an erasure or a compaction")
+    job_id: uuid.UUID = Field(description="The job that made it")
+    links: dict[str, str | None]
 
 
-class DatasetVersionList(Answer):
-    data: list[DatasetVersionObject]
-    next: None = None
+DatasetVersionList = Page[DatasetVersionObject]
+
+
+class DatasetVersionQuery(Request):
+    limit: int = Field(default=25, ge=1, le=100, description="Longest page")
+    cursor: str | None = Field(default=None, max_length=64, description="Where to go on; taken from the `next` link")
+
+
+class RestoreRequest(Request):
+    """Which version is to be the newest again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 3}]})
+
+    version: Annotated[int, Field(strict=True)] = Field(ge=0, le=dataset.LARGEST_VERSION, description="Its number")
+    label: str | None = Field(default=None, max_length=200, description="A few words of your own, to find it again")
+
+
+class RestoreDryRun(Answer):
+    """What a restore would do."""
+
+    dataset: str
+    version: int = Field(description="The version that would be restored")
+    current_version: int
+    rows_now: int
+    rows_then: int
+    columns_lost: list[str] = Field(description="Columns that the dataset has now and that version had not")
+    columns_back: list[str] = Field(description="Columns that version had and the dataset has not now")
+    versions_undone: int = Field(description="How many later versions' changes would not be seen any more")

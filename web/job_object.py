@@ -1,5 +1,6 @@
 """A job's row as callers see it."""
 
+import uuid
 from typing import Any
 
 import flask
@@ -17,7 +18,11 @@ RETRY_AFTER = 1
 
 
 def address(job: Job) -> str:
-    return f"/v1/{COLLECTION.get(JobKind(job.kind), 'jobs')}/{job.id}"
+    return address_of(JobKind(job.kind), job.id)
+
+
+def address_of(kind: JobKind, job_id: uuid.UUID) -> str:
+    return f"/v1/{COLLECTION.get(kind, 'jobs')}/{job_id}"
 
 
 def of(job: Job) -> schemas.AnyJob:

@@ -37,6 +37,7 @@ _REFUSALS = {
     rerunning.Why.UPLOAD_GONE: problem_types.UPLOAD_GONE,
     rerunning.Why.NOT_VALID: problem_types.NOT_REPEATABLE,
     rerunning.Why.DATASET_MISSING: problem_types.DATASET_MISSING,
+    rerunning.Why.VERSION_GONE: problem_types.DATASET_VERSION_GONE,
 }
 
 

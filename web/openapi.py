@@ -10,12 +10,16 @@ from pydantic.json_schema import JsonSchemaMode
 
 from analytics.catalogue import registry
 from web import examples, idempotency_key, operations, problems, schemas
-from web.operations import Operation, Reply
+from web.operation import FILE_BODY, Operation, Reply
 from web.problem_types import ProblemType
 
 VERSION = "1"
 HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     idempotency_key.HEADER: {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
+}
+PATH_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    "job_id": {"type": "string", "format": "uuid"},
+    "version": {"type": "integer", "minimum": 0},
 }
 REFERENCE = "#/components/schemas/{model}"
 
@@ -33,6 +37,7 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "ETag": {"description": "Strong validator of this result in this format", "schema": {"type": "string"}},
+    "Content-Range": {"description": "Which bytes of how many these are", "schema": {"type": "string"}},
     "Content-Disposition": {"description": "Name for the download", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
     "X-Request-Id": {"description": "Id of this request in the log", "schema": {"type": "string"}},
@@ -113,7 +118,7 @@ def _operation(operation: Operation, components: _Components) -> dict[str, Any]:
             "content": {"application/json": {"schema": _body(operation.body, components)}},
         }
     elif operation.file_body:
-        described["requestBody"] = {"required": True, "content": dict(operations.FILE_BODY)}
+        described["requestBody"] = {"required": True, "content": dict(FILE_BODY)}
     return described
 
 
@@ -138,8 +143,7 @@ def _path_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
     for part in operation.path.split("/"):
         if part.startswith("{"):
             name = part.strip("{}")
-            schema = {"type": "string", "format": "uuid"} if name == "job_id" else {"type": "string"}
-            yield {"name": name, "in": "path", "required": True, "schema": schema}
+            yield {"name": name, "in": "path", "required": True, "schema": PATH_SCHEMAS.get(name, {"type": "string"})}
 
 
 def _query_parameters(model: type[pydantic.BaseModel]) -> Iterable[dict[str, Any]]:

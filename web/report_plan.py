@@ -8,11 +8,11 @@ import pydantic
 from sqlalchemy.orm import Session
 
 from analytics.catalogue import registry
-from analytics.catalogue.report_type import ReportType
-from models import dataset
+from analytics.catalogue.parameters import ReportParams
+from analytics.catalogue.report_type import Needs, ReportType
 from models.base import Json
 from models.dataset import Size
-from web import problem_types, problems, schemas
+from web import dataset_versions, problem_types, problems, schemas
 from web.auth import Caller
 from workers import pins
 
@@ -56,7 +56,12 @@ def make(db: Session, request: schemas.ReportRequest, caller: Caller) -> Plan:
     """
     kind = _type(request.type)
     params = _params(kind, request, caller)
-    return Plan(type=kind, params=params, versions=_versions(db, kind, request, caller.organisation_id))
+    needs = kind.needs(params)
+    return Plan(
+        type=kind,
+        params=params.model_dump(mode="json"),
+        versions=_versions(db, kind, needs, request, caller.organisation_id),
+    )
 
 
 def _type(name: str) -> ReportType:
@@ -75,41 +80,32 @@ def _type(name: str) -> ReportType:
     )
 
 
-def _params(kind: ReportType, request: schemas.ReportRequest, caller: Caller) -> Json:
+def _params(kind: ReportType, request: schemas.ReportRequest, caller: Caller) -> ReportParams:
     try:
-        params = kind.parse_params(request.params, timezone=caller.timezone, currency=caller.currency)
+        return kind.parse_params(request.params, timezone=caller.timezone, currency=caller.currency)
     except pydantic.ValidationError as error:
         raise problems.invalid(error, request.params, base="/params", known=kind.params.model_fields) from error
-    return params.model_dump(mode="json")
 
 
 def _versions(
-    db: Session, kind: ReportType, request: schemas.ReportRequest, organisation_id: uuid.UUID
+    db: Session, kind: ReportType, needs: Needs, request: schemas.ReportRequest, organisation_id: uuid.UUID
 ) -> dict[str, Size]:
-    readable = pins.datasets_read(kind)
-    versions = pins.newest(db, organisation_id, kind)
+    readable = needs.all
+    versions = pins.newest(db, organisation_id, needs)
     for name, number in (request.dataset_versions or {}).items():
         if name not in readable:
             raise _not_read(name, kind, readable)
         versions[name] = _version(db, organisation_id, name=name, number=number)
-    missing = pins.missing(kind, versions)
+    missing = needs.missing(versions)
     if missing:
         raise _missing(kind, missing)
     return versions
 
 
 def _version(db: Session, organisation_id: uuid.UUID, *, name: str, number: int) -> Size:
-    history = dataset.history(db, organisation_id, name)
-    found = next((version for version in history if version.version == number), None)
-    if found is not None:
-        return Size(found.version, found.row_count)
-    newest = f"the newest is {history[0].version}" if history else "it has never been imported"
-    detail = f"There is no version {number} of {name}; {newest}."
-    raise problems.Problem(
-        problem_types.UNKNOWN_DATASET_VERSION,
-        detail,
-        errors=[problems.FieldError(f"#/dataset_versions/{name}", "unknown-dataset-version", detail)],
-    )
+    pointer = f"#/dataset_versions/{name}"
+    found = dataset_versions.readable(db, organisation_id, name, number=number, pointer=pointer).version
+    return Size(found.version, found.row_count)
 
 
 def _not_read(name: str, kind: ReportType, readable: list[str]) -> problems.Problem:

@@ -13,8 +13,8 @@ import pydantic
 from sqlalchemy.orm import Session
 
 from analytics.catalogue import registry
-from analytics.catalogue.report_type import ReportType
-from models import base, settings, transitions
+from analytics.catalogue.report_type import Needs
+from models import base, dataset, settings, transitions
 from models.base import Json
 from models.dataset import Size
 from models.job import Job
@@ -37,6 +37,9 @@ class Why(StrEnum):
 
     DATASET_MISSING = "dataset-missing"
     """There is no data for it."""
+
+    VERSION_GONE = "dataset-version-gone"
+    """A version that it is to read again is not kept any more."""
 
 
 class RefusedError(Exception):
@@ -93,7 +96,9 @@ def prepare(
         case JobKind.ERASURE:
             # Whom it removed is not kept in a form in which it could be asked for again.
             raise RefusedError(Why.NOT_VALID, "An erasure is not run again; ask for it anew.")
-        case JobKind.RESTORE | JobKind.COMPACTION:
+        case JobKind.RESTORE:
+            versions = _still_kept(session, job)
+        case JobKind.COMPACTION:
             pass
     return NewJob(
         id=new_id,
@@ -111,20 +116,29 @@ def prepare(
     )
 
 
-def _prepare_report(session: Session, job: Job, *, pinned: bool) -> tuple[str, Json]:
-    kind = _type(job)
-    newest = pins.newest(session, job.organisation_id, kind)
-    versions = job.dataset_versions if pinned and job.dataset_versions else _numbers(newest, kind)
+def _prepare_report(session: Session, job: Job, *, pinned: bool) -> tuple[str, Json | None]:
+    needs = _needs(job)
+    newest = pins.newest(session, job.organisation_id, needs)
+    versions = _still_kept(session, job) if pinned and job.dataset_versions else _numbers(newest, needs, job.type)
     queue = job.queue if pinned else routing.queue_of_report(sum(version.row_count for version in newest.values()))
     return queue, versions
 
 
-def _type(job: Job) -> ReportType:
+def _still_kept(session: Session, job: Job) -> Json | None:
+    """Return the versions that a job has read, unless one of them cannot be read any more."""
+    for name, number in (job.dataset_versions or {}).items():
+        found = dataset.find(session, job.organisation_id, name, version=number)
+        if found is None or found.version.gone_at is not None:
+            raise RefusedError(Why.VERSION_GONE, f"Version {number} of {name}, which the job read, is no longer kept.")
+    return job.dataset_versions
+
+
+def _needs(job: Job) -> Needs:
     kind = registry.REPORT_TYPES.get(job.type)
     if kind is None:
         raise RefusedError(Why.NOT_VALID, f"There is no report type {job.type!r} any more.")
     try:
-        kind.params.model_validate(job.params)
+        return kind.needs(kind.params.model_validate(job.params))
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -132,14 +146,13 @@ def _type(job: Job) -> ReportType:
             Why.NOT_VALID,
             f"{job.type} does not take these parameters any more ({where}: {first['msg']}). Submit it anew.",
         ) from error
-    return kind
 
 
-def _numbers(versions: dict[str, Size], kind: ReportType) -> Json:
-    missing = pins.missing(kind, versions)
+def _numbers(versions: dict[str, Size], needs: Needs, type_name: str) -> Json:
+    missing = needs.missing(versions)
     if missing:
-        needs = " and ".join(" or ".join(need) for need in missing)
-        raise RefusedError(Why.DATASET_MISSING, f"{kind.name} needs {needs}, which has not been imported.")
+        wanted = " and ".join(" or ".join(names) for names in missing)
+        raise RefusedError(Why.DATASET_MISSING, f"{type_name} needs {wanted}, which has not been imported.")
     return {name: version.version for name, version in versions.items()}
 
 

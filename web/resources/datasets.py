@@ -1,15 +1,31 @@
-"""Datasets: their shapes, and what this organisation has imported into them."""
+"""Datasets: their shapes, what this organisation has imported into them, and the way back to what they were."""
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import flask
+import pydantic
 
 from analytics.datasets import schemas as canonical
 from models import dataset, session
 from models.api_key import Scope
-from models.dataset import DatasetVersion
-from web import auth, catalogue_schemas, job_object, problem_types, problems, query, schemas
+from models.dataset import DatasetVersion, Made
+from models.job_states import JobKind
+from web import (
+    accepting,
+    auth,
+    catalogue_schemas,
+    cursor,
+    idempotency_key,
+    job_object,
+    json_body,
+    problem_types,
+    problems,
+    query,
+    restore_plan,
+    schemas,
+)
 
 blueprint = flask.Blueprint("datasets", __name__, url_prefix="/v1/datasets")
 
@@ -44,21 +60,57 @@ def show(name: str) -> flask.Response:
 @blueprint.get("/<name>/versions")
 @auth.requires(Scope.DATASETS_READ)
 def versions(name: str) -> flask.Response:
+    parameters = query.read(catalogue_schemas.DatasetVersionQuery)
+    _schema(name)
+    with session.transaction() as db:
+        rows = dataset.page(
+            db,
+            auth.caller().organisation_id,
+            name,
+            # One more than asked for tells whether there is a next page.
+            limit=parameters.limit + 1,
+            before=cursor.decode_number(parameters.cursor) if parameters.cursor is not None else None,
+        )
+    page = rows[: parameters.limit]
+    following = _next_link(name, parameters, page[-1]) if len(rows) > parameters.limit else None
+    data = [_version(made) for made in page]
+    return job_object.as_json(catalogue_schemas.DatasetVersionList(data=data, next=following))
+
+
+@blueprint.get("/<name>/versions/<int:version>")
+@auth.requires(Scope.DATASETS_READ)
+def show_version(name: str, version: int) -> flask.Response:
     query.read(schemas.NoParameters)
     _schema(name)
     with session.transaction() as db:
-        history = dataset.history(db, auth.caller().organisation_id, name)
-    data = [
-        catalogue_schemas.DatasetVersionObject(
-            version=version.version,
-            rows=version.row_count,
-            columns=version.columns,
-            committed_at=version.committed_at,
-            job_id=version.job_id,
-        )
-        for version in history
-    ]
-    return job_object.as_json(catalogue_schemas.DatasetVersionList(data=data))
+        found = dataset.find(db, auth.caller().organisation_id, name, version=version)
+    if found is None:
+        raise problems.Problem(problem_types.NOT_FOUND, f"There is no version {version} of {name}.")
+    return job_object.as_json(_version(found))
+
+
+@blueprint.post("/<name>/restore")
+@auth.requires(Scope.DATASETS_WRITE)
+def restore(name: str) -> flask.Response:
+    options = query.read(schemas.SubmitQuery)
+    _schema(name)
+    request = _restore_request()
+    if options.dry_run:
+        with session.transaction() as db:
+            return job_object.as_json(restore_plan.make(db, name, request, auth.caller()).dry_run())
+    key = idempotency_key.bind(
+        idempotency_key.given(), {"body": request.model_dump(mode="json", exclude_defaults=True)}
+    )
+    accepted = accepting.accept(lambda db: restore_plan.make(db, name, request, auth.caller()).new_job(), key)
+    return accepting.answer(accepted, options.wait)
+
+
+def _restore_request() -> catalogue_schemas.RestoreRequest:
+    raw = json_body.read()
+    try:
+        return catalogue_schemas.RestoreRequest.model_validate(raw)
+    except pydantic.ValidationError as error:
+        raise problems.invalid(error, raw, known=catalogue_schemas.RestoreRequest.model_fields) from error
 
 
 def _current() -> dict[str, DatasetVersion]:
@@ -87,8 +139,39 @@ def _summary(schema: canonical.DatasetSchema, newest: DatasetVersion | None) -> 
         "version": newest.version if newest is not None else None,
         "rows": newest.row_count if newest is not None else None,
         "last_changed_at": newest.committed_at if newest is not None else None,
-        "links": {"self": here, "versions": f"{here}/versions", "import": f"/v1/imports?dataset={schema.name}"},
+        "links": {
+            "self": here,
+            "versions": f"{here}/versions",
+            "restore": f"{here}/restore",
+            "import": f"/v1/imports?dataset={schema.name}",
+        },
     }
+
+
+def _version(made: Made) -> catalogue_schemas.DatasetVersionObject:
+    version = made.version
+    return catalogue_schemas.DatasetVersionObject(
+        version=version.version,
+        rows=version.row_count,
+        columns=version.columns,
+        bytes=version.byte_count,
+        files=version.file_count,
+        committed_at=version.committed_at,
+        readable=version.gone_at is None,
+        gone_at=version.gone_at,
+        kind=JobKind(made.kind),
+        job_id=version.job_id,
+        links={
+            "self": f"/v1/datasets/{version.dataset}/versions/{version.version}",
+            "job": job_object.address_of(JobKind(made.kind), version.job_id),
+        },
+    )
+
+
+def _next_link(name: str, parameters: catalogue_schemas.DatasetVersionQuery, last: Made) -> str:
+    values = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    where = urlencode({**values, "cursor": cursor.encode_number(last.version.version)})
+    return f"/v1/datasets/{name}/versions?{where}"
 
 
 def _column(column: canonical.DatasetColumn) -> catalogue_schemas.DatasetColumnObject:

@@ -37,6 +37,8 @@ class NextVersion:
         removed: addresses of its files that leave it.
         schema: its columns from then on, and `columns`: their types as people read them.
         facts: what the lake's log is to say about the commit.
+        returned: addresses of files of older versions that join it again.
+        keeps_rows: whether its rows stay what they were.
     """
 
     added: tuple[Path, ...]
@@ -44,6 +46,8 @@ class NextVersion:
     schema: "pa.Schema"
     columns: Mapping[str, str]
     facts: Json
+    returned: tuple[str, ...] = ()
+    keeps_rows: bool = False
 
 
 def open_table(job: RunningJob, name: str) -> "lake.LakeTable":
@@ -98,35 +102,51 @@ def commit(
     Called inside of `RunningJob.finish`, while the job's row is locked: no cancellation or sweep comes between.
     """
     failpoints.hit(Point.LAKE_BEFORE_COMMIT)
-    version, row_count = _write(job, table, base, change)
+    made = _write(job, table, base, change)
     job.took_effect()
     failpoints.hit(Point.LAKE_AFTER_COMMIT)
+    note(job, table, made, columns=change.columns, final=final)
+    return made.version
+
+
+def note(
+    job: RunningJob, table: "lake.LakeTable", made: "lake.Committed", *, columns: Mapping[str, str], final: Finish
+) -> None:
+    """Note in the database which version of the lake the job has made."""
     dataset.record(
         final.session,
         dataset.DatasetVersion(
             organisation_id=job.organisation_id,
             dataset=table.dataset,
-            version=version,
-            row_count=row_count,
-            columns=dict(change.columns),
+            version=made.version,
+            row_count=made.row_count,
+            columns=dict(columns),
             job_id=job.id,
+            file_count=made.layout.files,
+            byte_count=made.layout.bytes,
+            small_file_count=made.layout.small_files,
         ),
     )
-    return version
 
 
 def _write(
     job: RunningJob, table: "lake.LakeTable", base: "lake.LakeSnapshot | None", change: NextVersion
-) -> tuple[int, int]:
+) -> "lake.Committed":
     from models import lake  # noqa: PLC0415 - heavy
 
     same_columns = base is not None and set(base.schema.names) == set(change.schema.names)
-    if base is not None and same_columns and not change.added and not change.removed:
-        return base.version, base.row_count
-    committed = table.commit(
+    joins = change.added or change.returned
+    if base is not None and same_columns and not joins and not change.removed:
+        return lake.Committed(base.version, base.row_count, {}, base.layout)
+    return table.commit(
         str(job.id),
         lake.LakeChange(
-            base=base, added=change.added, removed=change.removed, schema=change.schema, facts=change.facts
+            base=base,
+            added=change.added,
+            removed=change.removed,
+            schema=change.schema,
+            facts=change.facts,
+            returned=change.returned,
+            keeps_rows=change.keeps_rows,
         ),
     )
-    return committed.version, committed.row_count

@@ -63,7 +63,7 @@ def test_every_post_that_makes_a_job_takes_an_idempotency_key(document: dict[str
         operation.path for operation in operations.ALL if 202 in operation.replies and "cancel" not in operation.path
     }
     assert makers == {
-        *("/v1/reports", "/v1/imports"),
+        *("/v1/reports", "/v1/imports", "/v1/datasets/{name}/restore"),
         *(f"/v1/{kind}/{{job_id}}/rerun" for kind in ("reports", "imports", "jobs")),
     }
     for path in makers:
