@@ -22,7 +22,48 @@ _ALL = (
     JobProblem("truncated-file", "The file ends too early", "The compressed file is cut off. Export or send it again."),
     JobProblem("damaged-file", "The compressed file is damaged", "It cannot be unpacked. Compress or export it again."),
     JobProblem("bomb", "The file unpacks to too much", "Send it in parts, or uncompressed."),
+    JobProblem(
+        "several-members",
+        "The zip file has several files in it",
+        "Send one of the files that the problem lists, by itself or in a zip of its own.",
+    ),
+    JobProblem(
+        "format-mismatch",
+        "The file is not of the declared format",
+        "Leave `format` out, or name the format the file has.",
+    ),
+    JobProblem(
+        "not-json",
+        "The file is not JSON that a table can be made of",
+        "Send an array of objects, an object that has one such array, or an object on each line (NDJSON).",
+    ),
+    JobProblem(
+        "ambiguous-list",
+        "The JSON has several lists of objects",
+        "Send only the list that is meant: an array, or an object with one array.",
+    ),
+    JobProblem("unknown-sheet", "There is no such sheet", "Give `sheet` the name of one that the problem lists."),
+    JobProblem(
+        "unsafe-workbook",
+        "The workbook has what no spreadsheet program writes",
+        "Open it in a spreadsheet program and save it anew as XLSX, or save the sheet as CSV.",
+    ),
+    JobProblem(
+        "workbook-too-large",
+        "The workbook has too much text",
+        "Save the sheet as CSV, which has no limit, and send that.",
+    ),
+    JobProblem(
+        "binary-column",
+        "A column has bytes that are not text",
+        "Write the file without the column, or with its values as text.",
+    ),
+    JobProblem(
+        "unsupported-column", "A column has a type that is not read", "Write the column as text, or leave it out."
+    ),
     # Its columns.
+    JobProblem("too-many-columns", "The file has too many columns", "Leave out the columns that nobody asks for."),
+    JobProblem("header-too-long", "The name of a column is too long", "Give the column a shorter name."),
     JobProblem(
         "missing-columns",
         "Columns are missing",
@@ -75,6 +116,11 @@ _ALL = (
         "too-many-periods",
         "The span has too many periods",
         "Choose a longer period, or bound the span with `start` and `end`.",
+    ),
+    JobProblem(
+        "too-few-repeat-customers",
+        "Too few customers came back",
+        "Choose more data, or a later `calibration_end`: the model learns from customers who bought on two days.",
     ),
     JobProblem(
         "dataset-version-gone",

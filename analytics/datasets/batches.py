@@ -6,6 +6,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from analytics import result
+
 LINE = "_line"
 # Rows that were not taken: where they stand, what is wrong with which value, and the row itself to be mended.
 REJECTS = pa.schema(
@@ -39,6 +41,19 @@ class TextBatch:
     blank: int
 
 
+@dataclass(frozen=True, slots=True)
+class NumberCells:
+    """The numbers of a column in a format that tells numbers from text.
+
+    Attributes:
+        only: whether all values of the column are such, so that none needs to be interpreted.
+        ambiguous: where not: whether one of them would be another number if its point separated thousands.
+    """
+
+    only: bool
+    ambiguous: bool = False
+
+
 # Parses one part of a file. The parts are handed out one after another, but any thread may then do the work.
 Parse = Callable[[], TextBatch]
 
@@ -50,7 +65,10 @@ class TextReader(Protocol):
         headers: what the file calls its columns.
         schema: `_line` (the physical line, from 1) and then one column of text for each header, `c0`, `c1`, …; text that
             repeats is in dictionaries, which are several times cheaper to read, write and look at.
-        facts: what was found out about the file, for people: its encoding, its delimiter.
+        facts: what was found out about the file, for people: its format, its encoding, its delimiter.
+        warnings: what a person should know about how it was read; final once all was read.
+        numbers: the columns (`c0`, …) with values that the format itself calls numbers, whose decimal sign is therefore
+            the point whatever the text of the file uses; final once all was read.
     """
 
     @property
@@ -61,5 +79,11 @@ class TextReader(Protocol):
 
     @property
     def facts(self) -> Mapping[str, str]: ...
+
+    @property
+    def warnings(self) -> tuple[result.ResultWarning, ...]: ...
+
+    @property
+    def numbers(self) -> Mapping[str, NumberCells]: ...
 
     def read(self) -> Iterator[Parse]: ...

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from analytics import errors
+from analytics import errors, result
 from analytics.datasets import batches, source
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -65,8 +65,16 @@ class DelimitedReader:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        found = {"encoding": self._text.encoding, "delimiter": self._delimiter}
+        found = {"format": "csv", "encoding": self._text.encoding, "delimiter": self._delimiter}
         return found | ({"compression": self._text.compression} if self._text.compression else {})
+
+    @property
+    def warnings(self) -> tuple[result.ResultWarning, ...]:
+        return ()
+
+    @property
+    def numbers(self) -> Mapping[str, batches.NumberCells]:
+        return {}
 
     def read(self) -> Iterator[batches.Parse]:
         line = self._first_line

@@ -45,6 +45,10 @@ class FileFormat(enum.StrEnum):
     AUTO = "auto"
     CSV = "csv"
     TSV = "tsv"
+    NDJSON = "ndjson"
+    JSON = "json"
+    XLSX = "xlsx"
+    PARQUET = "parquet"
 
 
 def _check_dataset(name: str) -> str:
@@ -109,6 +113,9 @@ class FileOptions(BaseModel):
 
     mode: ImportMode = Field(default=ImportMode.UPSERT, description="What happens with rows whose key exists")
     format: FileFormat = Field(default=FileFormat.AUTO, description="Format of the file; `auto` finds out")
+    sheet: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="Sheet of a workbook; left out: the first visible one that has a table"
+    )
     timezone: Annotated[str, AfterValidator(_check_timezone)] | None = Field(
         default=None, description="IANA zone of times that name none"
     )

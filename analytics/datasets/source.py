@@ -1,42 +1,19 @@
-"""The bytes of a file as UTF-8: decompressed, decoded and guarded against bombs, one block after another."""
+"""The content of a file as UTF-8: decoded and cut where a line or an object ends, one block after another."""
 
 import codecs
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from analytics import errors
+from analytics.datasets import packing
 
-GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 8 * 1024**2
-COMPRESSED_BYTES = 1024**2
-LONGEST_LINE = 64 * 1024**2
+LONGEST_LINE = 32 * 1024**2
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
-Progress = Callable[[int, int | None], None]
-
-# What files that are not text begin with. Their formats are named, so that the answer can say what was sent.
-OTHER_FORMATS = {
-    b"PK\x03\x04": "zip or XLSX",
-    b"PAR1": "Parquet",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"%PDF": "PDF",
-    b"\xd0\xcf\x11\xe0": "XLS",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"7z\xbc\xaf": "7z",
-}
-SUPPORTED = ("CSV", "TSV", "gzip of either")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How far a compressed file may expand: a ratio that is looked at from `ratio_from` bytes on, and a size."""
-
-    max_bytes: int = 256 * 1024**3
-    max_ratio: int = 200
-    ratio_from: int = 64 * 1024**2
+# Named so by those who start an import.
+Limits = packing.Limits
+Progress = packing.Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +31,41 @@ class Block:
 class TextSource:
     """The decoded blocks of one file; `encoding` is final once all blocks were read."""
 
-    def __init__(self, path: Path, *, limits: Limits, progress: Progress) -> None:
-        self._path = path
-        self._limits = limits
+    def __init__(
+        self, packed: packing.Packed, *, progress: Progress, end: bytes = b"\n", longest: int = LONGEST_LINE
+    ) -> None:
+        """Blocks are cut after the byte `end`, which has to come at least every `longest` bytes."""
+        self._packed = packed
         self._progress = progress
+        self._end = end
+        self._longest = longest
         self.encoding = "ascii"
-        self.compression: str | None = None
+
+    @property
+    def compression(self) -> str | None:
+        return self._packed.compression
 
     def blocks(self) -> Iterator[Block]:
         """Blocks that end with a line, the last one perhaps not.
 
         Raises:
-            errors.Refusal: `empty-file`, `not-csv`, `unsupported-format`, `truncated-file`, `damaged-file`, `bomb`.
+            errors.Refusal: `empty-file`, `not-csv`, `truncated-file`, `damaged-file`, `bomb`.
         """
-        blocks = _in_blocks(self._raw())
+        blocks = _in_blocks(self._packed.pieces(self._progress))
         first = next(blocks, b"")
         if not first:
             raise errors.Refusal("empty-file", "The file is empty.")
-        refuse_other_formats(first)
-        encoding = _encoding_by_mark(first)
+        encoding = encoding_by_mark(first)
         if encoding.startswith("utf-16"):
             self.encoding = "utf-16"
-            yield from _from_utf16(first, blocks, encoding)
+            yield from self._from_utf16(first, blocks, encoding)
             return
         first = first.removeprefix(codecs.BOM_UTF8)
         if encoding == "utf-8-sig":
             self.encoding = "utf-8"
         # A Macintosh of old ends lines with CR alone.
-        only_cr = b"\n" not in first and b"\r" in first
-        for block in _at_lines(first, blocks, b"\r" if only_cr else b"\n"):
+        only_cr = self._end == b"\n" and b"\n" not in first and b"\r" in first
+        for block in self._cut(first, blocks, b"\r" if only_cr else self._end):
             yield self._decoded(block.replace(b"\r", b"\n") if only_cr else block)
 
     def _decoded(self, data: bytes) -> Block:
@@ -106,74 +89,42 @@ class TextSource:
         text = data.decode("cp1252", "replace")
         return Block(text.encode(), "\N{REPLACEMENT CHARACTER}" in text)
 
-    def _raw(self) -> Iterator[bytes]:
-        total = self._path.stat().st_size
-        with self._path.open("rb") as file:
-            if file.read(2) == GZIP_MAGIC:
-                self.compression = "gzip"
-            file.seek(0)
-            pieces = iter(lambda: file.read(COMPRESSED_BYTES), b"")
-            expanded = _gunzip(pieces, self._limits) if self.compression else pieces
-            for piece in expanded:
-                self._progress(min(file.tell(), total), total)
-                yield piece
+    def _from_utf16(self, first: bytes, blocks: Iterator[bytes], encoding: str) -> Iterator[Block]:
+        decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
 
+        def utf8() -> Iterator[bytes]:
+            yield decoder.decode(first).encode()
+            for block in blocks:
+                yield decoder.decode(block).encode()
+            yield decoder.decode(b"", final=True).encode()
 
-def refuse_other_formats(head: bytes) -> None:
-    """Say what a file is that is neither CSV nor TSV, where its first bytes tell."""
-    for magic, name in OTHER_FORMATS.items():
-        if head.startswith(magic):
-            _refuse_format(name)
-    start = head.lstrip()[:64].lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        _refuse_format("HTML or XML")
-    if start.startswith((b'{"', b"{ ", b"{\n", b"[{", b"[\n", b"[ {")):
-        _refuse_format("JSON")
+        for block in self._cut(b"", utf8(), self._end):
+            if b"\0" in block:
+                raise errors.Refusal(
+                    "not-csv", "The file has NUL characters, so it is not text. Send it as CSV in UTF-8."
+                )
+            yield Block(block, REPLACEMENT in block)
 
+    def _cut(self, first: bytes, blocks: Iterator[bytes], end: bytes) -> Iterator[bytes]:
+        """The same bytes in blocks that end with a line, so that no character is split."""
+        held = first
+        for block in blocks:
+            cut = held.rfind(end) + 1
+            if cut:
+                yield held[:cut]
+            held = held[cut:] + block
+            if len(held) > self._longest + BLOCK_BYTES:
+                self._refuse_long()
+        if held:
+            yield held
 
-def _refuse_format(name: str) -> None:
-    raise errors.Refusal(
-        "unsupported-format",
-        f"The file is {name}; what can be imported is {', '.join(SUPPORTED)}.",
-        {"format": name, "supported": list(SUPPORTED)},
-    )
-
-
-def _gunzip(pieces: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
-    """Every member of a gzip file, in pieces of bounded size however far it expands."""
-    inflater = zlib.decompressobj(wbits=31)
-    read = written = 0
-    for piece in pieces:
-        read += len(piece)
-        rest = piece
-        while rest:
-            if inflater.eof:
-                if not rest.strip(b"\0"):
-                    break  # Tapes and some uploads pad the end with zeros.
-                inflater = zlib.decompressobj(wbits=31)
-            try:
-                out = inflater.decompress(rest, BLOCK_BYTES)
-            except zlib.error as error:
-                raise errors.Refusal("damaged-file", f"The gzip file is damaged: {error}.") from error
-            written += len(out)
-            _check_expansion(read, written, limits)
-            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-            if out:
-                yield out
-            if not out and not rest:
-                break
-    if not inflater.eof:
+    def _refuse_long(self) -> None:
+        if self._end == b"}":
+            raise errors.Refusal(
+                "not-json", f"An object of the file is longer than {self._longest:,} bytes; no row is."
+            )
         raise errors.Refusal(
-            "truncated-file", "The gzip file ends before its end mark; it was cut short. Send it again."
-        )
-
-
-def _check_expansion(read: int, written: int, limits: Limits) -> None:
-    if written > limits.max_bytes or (written > limits.ratio_from and written > read * limits.max_ratio):
-        raise errors.Refusal(
-            "bomb",
-            f"The file expands from {read:,} to more than {written:,} bytes, which no table does. Send it uncompressed.",
-            {"compressed": read, "expanded": written},
+            "not-csv", f"A line of the file is longer than {self._longest:,} bytes, so it is no table."
         )
 
 
@@ -190,7 +141,7 @@ def _in_blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _encoding_by_mark(head: bytes) -> str:
+def encoding_by_mark(head: bytes) -> str:
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -209,34 +160,3 @@ def _mostly_utf8(data: bytes) -> bool:
     damaged = text.count("\N{REPLACEMENT CHARACTER}")
     beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
     return beyond_ascii >= 2 * damaged
-
-
-def _from_utf16(first: bytes, blocks: Iterator[bytes], encoding: str) -> Iterator[Block]:
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-
-    def utf8() -> Iterator[bytes]:
-        yield decoder.decode(first).encode()
-        for block in blocks:
-            yield decoder.decode(block).encode()
-        yield decoder.decode(b"", final=True).encode()
-
-    for block in _at_lines(b"", utf8(), b"\n"):
-        if b"\0" in block:
-            raise errors.Refusal("not-csv", "The file has NUL characters, so it is not text. Send it as CSV in UTF-8.")
-        yield Block(block, REPLACEMENT in block)
-
-
-def _at_lines(first: bytes, blocks: Iterator[bytes], end: bytes) -> Iterator[bytes]:
-    """The same bytes in blocks that end with a line, so that no character is split."""
-    held = first
-    for block in blocks:
-        cut = held.rfind(end) + 1
-        if cut:
-            yield held[:cut]
-        held = held[cut:] + block
-        if len(held) > LONGEST_LINE:
-            raise errors.Refusal(
-                "not-csv", f"A line of the file is longer than {LONGEST_LINE:,} bytes, so it is no table."
-            )
-    if held:
-        yield held
