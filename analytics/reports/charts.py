@@ -72,6 +72,28 @@ def heat(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, value
     return _chart(title, rows, {"encoding": sides, "layer": layers, "height": {"step": 20}, "width": {"step": 38}})
 
 
+def beside(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, part: str) -> result.Chart:
+    """Return bars that stand beside each other at every value of x, in the order in which they come."""
+    order = {"scale": {"domain": list(dict.fromkeys(row[part] for row in rows))}, "title": None}
+    encoding = {
+        "x": {"field": x, "type": "nominal", "sort": None, "title": x, "axis": {"labelAngle": 0}},
+        "xOffset": {"field": part, "type": "nominal", "sort": None},
+        "y": {"field": y, "type": "quantitative", "title": y},
+        "color": {"field": part, "type": "nominal", **order},
+    }
+    return _chart(title, rows, {"mark": {"type": "bar", "cornerRadiusEnd": 2}, "encoding": encoding, "height": 240})
+
+
+def histogram(title: str, rows: Sequence[Mapping[str, Any]], *, value: str) -> result.Chart:
+    """Return bars from `from` to `to`, as parts of one, without gaps between them."""
+    encoding = {
+        "x": {"field": "from", "type": "quantitative", "bin": {"binned": True}, "title": None, "axis": {"format": "%"}},
+        "x2": {"field": "to"},
+        "y": {"field": value, "type": "quantitative", "title": value.replace("_", " ")},
+    }
+    return _chart(title, rows, {"mark": "bar", "encoding": encoding, "height": 200})
+
+
 def _chart(title: str, rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]) -> result.Chart:
     whole = {"$schema": _SCHEMA, "width": 460, "data": {"values": list(rows)}, "config": _FRAME, **spec}
     return result.Chart(title, whole)
