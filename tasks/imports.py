@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from models import settings
 from workers.celery import app
-from workers.lake_jobs import compacting, importing, restoring
+from workers.lake_jobs import compacting, importing, previewing, restoring
 from workers.running_job import RunningJob
 from workers.runtime import JobTask
 
@@ -23,6 +23,12 @@ def _limits() -> _Limits:
 def run(job: RunningJob) -> None:
     """Clean an uploaded file and commit it to the lake, once."""
     importing.run(job)
+
+
+@app.task(name="imports.preview", base=JobTask, **_limits())
+def preview(job: RunningJob) -> None:
+    """Say what an import of an uploaded file would do, and write nothing."""
+    previewing.run(job)
 
 
 @app.task(name="imports.restore", base=JobTask, **_limits())

@@ -48,7 +48,8 @@ ALIASES: Mapping[str, Mapping[str, str]] = {
         "order_id": ORDER_ID + " id name",
         "customer_id": CUSTOMER_ID + " email customeremail billingemail",
         "ordered_at": ORDERED_AT,
-        "amount": "amount total ordertotal totalprice totalamount grandtotal revenue value sales price netamount ordervalue",
+        "amount": "amount total ordertotal totalprice totalamount grandtotal revenue value sales price netamount ordervalue "
+        "usd eur gbp",
         "currency": CURRENCY,
         "kind": "kind",
         "channel": "channel saleschannel orderchannel sourcename",

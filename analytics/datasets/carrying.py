@@ -9,6 +9,11 @@ from analytics import result
 from analytics.datasets import batches, headers, staging, wording
 
 
+def is_needed(mapping: headers.HeaderMapping) -> bool:
+    """Whether the file is of a layout whose rows may lack what the first row of their group says."""
+    return mapping.layout is not None and mapping.layout.group is not None
+
+
 def carry(
     connection: duckdb.DuckDBPyConnection, text: staging.StagedText, *, mapping: headers.HeaderMapping, folder: Path
 ) -> tuple[staging.StagedText, tuple[result.ResultWarning, ...]]:

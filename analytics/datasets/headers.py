@@ -50,32 +50,72 @@ class HeaderMapping:
 
     def how(self, name: str) -> How:
         """Tell why the column of this name is the header it is."""
-        if name not in self.canonical:
-            return How.EXTRA
-        if name in self.said:
-            return How.CALLER
-        return How.EXACT if normalise(self.canonical[name]) == normalise(name) else How.USUAL_NAME
+        return how_of(name, self.canonical.get(name), said=self.said)
+
+
+def how_of(name: str, header: str | None, *, said: frozenset[str]) -> How:
+    """Tell why a column is taken from a header; from none, if it is not canonical."""
+    if header is None:
+        return How.EXTRA
+    if name in said:
+        return How.CALLER
+    return How.EXACT if normalise(header) == normalise(name) else How.USUAL_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which header each canonical column is taken from, before anybody asks whether that is enough.
+
+    Attributes:
+        places: canonical column to the position of its header.
+        doubtful: canonical columns for which more than one header is equally good, and those headers' positions.
+        missing: columns that the dataset needs and no header is known for; of alternatives, in words.
+    """
+
+    places: Mapping[str, int]
+    doubtful: Mapping[str, tuple[int, ...]]
+    missing: tuple[str, ...]
+    said: frozenset[str]
+    waived: frozenset[str]
+    layout: Layout | None
+
+
+def place(headers: Sequence[str], schema: schemas.DatasetSchema, mapping: Mapping[str, str | None]) -> Placement:
+    """What the caller says first, then what is known of the export as a whole, then exact names, then usual names.
+
+    Raises:
+        errors.Refusal: the caller's mapping cannot be followed: `unknown-header` or `ambiguous-header`.
+    """
+    places = _chosen(headers, mapping)
+    said = frozenset(places)
+    waived = frozenset(name for name, header in mapping.items() if header is None)
+    layout = layouts.of_dataset({normalise(header) for header in headers}, schema.name)
+    doubtful: dict[str, tuple[int, ...]] = {}
+    for offers in _offers(schema, layout, waived):
+        doubtful |= _fill(places, headers, offers)
+    missing = tuple(_missing(places, schema, waived))
+    return Placement(places, doubtful, missing, said, waived, layout)
 
 
 def map_headers(
     headers: Sequence[str], schema: schemas.DatasetSchema, mapping: Mapping[str, str | None]
 ) -> HeaderMapping:
-    """What the caller says first, then what is known of the export as a whole, then exact names, then usual names.
+    """Name all columns of a file.
 
     Raises:
         errors.Refusal: `unknown-header`, `ambiguous-header` or `missing-columns`.
     """
-    chosen = _chosen(headers, mapping)
-    said = frozenset(chosen)
-    waived = frozenset(name for name, header in mapping.items() if header is None)
-    layout = layouts.of_dataset({normalise(header) for header in headers}, schema.name)
-    for offers in _offers(schema, layout, waived):
-        _fill(chosen, headers, offers)
-    _check_required(chosen, headers, schema, waived)
-    by_position = {position: name for name, position in chosen.items()}
+    placed = place(headers, schema, mapping)
+    for name, positions in placed.doubtful.items():
+        _refuse_choice(name, [headers[position] for position in positions], headers)
+    if placed.missing:
+        _refuse_missing(placed.missing, headers, schema)
+    by_position = {position: name for name, position in placed.places.items()}
     names = _safe_names(headers, by_position, schema)
-    canonical = {column.name: headers[chosen[column.name]] for column in schema.columns if column.name in chosen}
-    return HeaderMapping(tuple(headers), names, canonical, waived, said, layout)
+    canonical = {
+        column.name: headers[placed.places[column.name]] for column in schema.columns if column.name in placed.places
+    }
+    return HeaderMapping(tuple(headers), names, canonical, placed.waived, placed.said, placed.layout)
 
 
 def normalise(header: str) -> str:
@@ -91,6 +131,8 @@ def _chosen(headers: Sequence[str], mapping: Mapping[str, str | None]) -> dict[s
             continue
         exact = [position for position, seen in enumerate(headers) if seen.strip() == header.strip()]
         found = exact or [position for position, seen in enumerate(headers) if normalise(seen) == normalise(header)]
+        if not found and (by_place := re.fullmatch(r"#([0-9]{1,5})", header.strip())):
+            found = [place - 1 for place in [int(by_place[1])] if 0 < place <= len(headers)]
         if len(found) != 1:
             _refuse_header(name, header, headers, count=len(found))
         if (other := next((known for known, position in chosen.items() if position == found[0]), None)) is not None:
@@ -110,7 +152,10 @@ def _refuse_header(name: str, header: str, headers: Sequence[str], *, count: int
             "unknown-header", f"The mapping takes {name} from {header!r}, which the file does not have.", seen
         )
     raise errors.Refusal(
-        "ambiguous-header", f"The mapping takes {name} from {header!r}, which the file has {count} times.", seen
+        "ambiguous-header",
+        f"The mapping takes {name} from {header!r}, which the file has {count} times. Name the column by its place: #1 is the "
+        "first.",
+        seen,
     )
 
 
@@ -129,54 +174,60 @@ def _offers(
     yield {name: usual[name].split() for name in wanted if name in usual and name not in settled}
 
 
-def _fill(chosen: dict[str, int], headers: Sequence[str], offers: Mapping[str, Sequence[str]]) -> None:
+def _fill(
+    places: dict[str, int], headers: Sequence[str], offers: Mapping[str, Sequence[str]]
+) -> Mapping[str, tuple[int, ...]]:
+    """Give headers to the columns that have none yet. Columns with more than one equally good header are returned."""
     normal = [normalise(header) for header in headers]
+    doubtful = {}
     for name, words in offers.items():
-        if name in chosen:
+        if name in places:
             continue
-        taken = set(chosen.values())
+        taken = set(places.values())
         free = (
-            [position for position, seen in enumerate(normal) if seen == word and position not in taken]
+            tuple(position for position, seen in enumerate(normal) if seen == word and position not in taken)
             for word in words
         )
-        found = next(filter(None, free), None)
-        if found is None:
-            continue
+        found = next(filter(None, free), ())
+        if found:
+            places[name] = found[0]
         if len(found) > 1:
-            _refuse_choice(name, [headers[position] for position in found], headers)
-        chosen[name] = found[0]
+            doubtful[name] = found
+    return doubtful
 
 
 def _refuse_choice(name: str, equals: Sequence[str], headers: Sequence[str]) -> None:
     raise errors.Refusal(
         "ambiguous-header",
-        f"{name} could be any of the headers {', '.join(map(repr, equals))}. Say which with `mapping`, or null for none.",
+        f"{name} could be any of the headers {', '.join(map(repr, equals))}. Say which with `mapping`, by header or "
+        "by place (#1 is the first column), or null for none.",
         {"column": name, "equals": list(equals), "headers": list(headers[:500])},
     )
 
 
-def _check_required(
-    chosen: Mapping[str, int], headers: Sequence[str], schema: schemas.DatasetSchema, waived: frozenset[str]
-) -> None:
+def _missing(places: Mapping[str, int], schema: schemas.DatasetSchema, waived: frozenset[str]) -> list[str]:
     missing = [
         column.name
         for column in schema.columns
-        if column.required and column.name not in chosen and (column.key or column.name not in waived)
+        if column.required and column.name not in places and (column.key or column.name not in waived)
     ]
     for alternative in schema.alternatives:
-        met = any(all(name in chosen for name in names) for names in alternative)
+        met = any(all(name in places for name in names) for names in alternative)
         excused = any(not _is_key(schema, name) and name in waived for names in alternative for name in names)
         wanted = " or ".join(" and ".join(names) for names in alternative)
         if not met and not excused and not any(name in missing for names in alternative for name in names):
             missing.append(wanted)
-    if missing:
-        seen = ", ".join(repr(header) for header in headers[:50])
-        raise errors.Refusal(
-            "missing-columns",
-            f"The file has no column for {', '.join(missing)} of {schema.name}. Its headers are: {seen}. "
-            'Say which is which with `mapping`, for example {"' + missing[0].split()[0] + '": "<header>"}.',
-            {"missing": missing, "headers": list(headers[:500])},
-        )
+    return missing
+
+
+def _refuse_missing(missing: Sequence[str], headers: Sequence[str], schema: schemas.DatasetSchema) -> None:
+    seen = ", ".join(repr(header) for header in headers[:50])
+    raise errors.Refusal(
+        "missing-columns",
+        f"The file has no column for {', '.join(missing)} of {schema.name}. Its headers are: {seen}. "
+        'Say which is which with `mapping`, for example {"' + missing[0].split()[0] + '": "<header>"}.',
+        {"missing": list(missing), "headers": list(headers[:500])},
+    )
 
 
 def _is_key(schema: schemas.DatasetSchema, name: str) -> bool:

@@ -12,10 +12,6 @@ _SHOPIFY_ORDER = (
     "paymentreference paymentid paymenttermsname employee location deviceid id tags risklevel source receiptnumber"
 )
 _SHOPIFY_SUMS = "subtotal shipping taxes total discountamount refundedamount outstandingbalance"
-_BY_EMAIL = (
-    "The export names customers by e-mail address only. Import the customers with "
-    '`mapping={"customer_id": "Email"}` as well, so that both agree.'
-)
 _STRIPE_FAILED = (
     "The export has payments that failed, too. Export with the filter Status = Succeeded, or they count as orders."
 )
@@ -32,7 +28,6 @@ LAYOUTS = (
         "product<lineitemname quantity<lineitemquantity unit_price<lineitemprice amount< currency<currency kind<",
         group="name",
         carried=_SHOPIFY_ORDER,
-        advice=_BY_EMAIL,
     ),
     layout.known(
         "Shopify: orders, as orders",
@@ -42,7 +37,6 @@ LAYOUTS = (
         "kind< channel<source",
         group="name",
         carried=f"{_SHOPIFY_ORDER} {_SHOPIFY_SUMS}",
-        advice=_BY_EMAIL,
     ),
     layout.known(
         "Shopify: customers",

@@ -1,17 +1,16 @@
 """An import: the file is read, merged with the table as it is, and committed with its rejects and its counts."""
 
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.datasets import options
 from models import result, settings
 from models.base import Json
-from workers.lake_jobs import committing
+from workers.lake_jobs import committing, judging
 from workers.running_job import Finish, RunningJob
 
 if TYPE_CHECKING:
-    from analytics.datasets import importing, remarks
+    from analytics.datasets import importing
     from models import lake
 
 
@@ -56,18 +55,8 @@ def _plan(
         folder=folder / "change",
         memory=configured.engine_memory,
         threads=configured.engine_threads,
-        known=_known(job),
+        known=judging.known(job, job.type),
     )
-
-
-def _known(job: RunningJob) -> "remarks.Known":
-    """What warnings about values are judged by: the day, and the datasets that rows of this one refer to, as they are now."""
-    from analytics.datasets import references, remarks  # noqa: PLC0415 - heavy
-
-    tables = {name: committing.open_table(job, name) for name in references.datasets_referred_to(job.type)}
-    versions = {name: table.snapshot() for name, table in tables.items()}
-    others = {name: version.files for name, version in versions.items() if version is not None}
-    return remarks.Known(dt.datetime.now(dt.UTC).date(), others)
 
 
 def _commit(

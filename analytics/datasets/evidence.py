@@ -1,0 +1,130 @@
+"""What the values of a file's columns look like, before anybody has said what the columns mean."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from analytics.datasets import batches, reading, schemas, wording
+
+# Shapes are judged by the first lines of a file; emptiness by all of them.
+JUDGED_LINES = 10_000
+SAMPLES = 3
+LONGEST_SAMPLE = 60
+
+EMAIL = r"[^\s@]+@[^\s@]+\.[^\s@]+"
+# What a number looks like once currency signs, brackets and spaces are gone.
+NUMBER = r"-?[0-9]+([.,][0-9]+)*"
+INTEGER = r"-?[0-9]{1,18}(\.0*)?"
+DATE = (
+    r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}([T ].*)?|[0-9]{1,2}[-/. ][0-9]{1,2}[-/. ]([0-9]{4}|[0-9]{2})([T ,].*)?"
+    r"|[0-9]{1,2}[-/. ]\p{L}{3,9}\.?[-/. ,]+([0-9]{4}|[0-9]{2})([T ,].*)?|\p{L}{3,9}\.? [0-9]{1,2},? [0-9]{4}([ ,].*)?"
+    r"|(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])|1[0-9]{9}|1[0-9]{12}|\p{L}{3,9},? [0-9]{1,2} \p{L}{3,9} [0-9]{4}.*"
+)
+CURRENCY = r"[A-Za-z]{3}"
+PHONE = r"[+(]?[0-9][0-9 ().\-/]{5,18}[0-9]"
+STAGE = (
+    r"(?i).*\b(won|lost|open|closed|qualif\w*|proposal|negotiat\w*|prospect\w*|discovery|demo|contract|appointment).*"
+)
+
+_SHAPES: Mapping[str, str] = {
+    "email": EMAIL,
+    "integer": INTEGER,
+    "date": DATE,
+    "currency": CURRENCY,
+    "phone": PHONE,
+    "stage": STAGE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One column of a file.
+
+    Attributes:
+        empty: share of all rows that have no value here.
+        distinct: different values, as a share of the values judged.
+        shapes: share of the values judged that have a shape: email, number, integer, date, currency, phone, stage.
+        samples: a few different values, those of the first lines.
+    """
+
+    empty: float
+    distinct: float
+    shapes: Mapping[str, float]
+    samples: tuple[str, ...]
+
+    @property
+    def is_blank(self) -> bool:
+        return self.empty >= 1
+
+    def fits(self, column: schemas.DatasetColumn) -> float:
+        """Return the share of the values that could be the column's; half where there is no value to tell."""
+        if self.is_blank or not self.shapes:
+            return 0.5
+        kinds = schemas.ColumnKind
+        if column.name in ("email", "currency"):
+            return self.shapes[column.name]
+        match column.kind:
+            case kinds.DECIMAL:
+                return self.shapes["number"]
+            case kinds.INT:
+                return self.shapes["integer"]
+            case kinds.DATE | kinds.TIMESTAMP:
+                return self.shapes["date"]
+            case _:
+                return 1.0
+
+
+def look(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> tuple[Evidence, ...]:
+    """Look at the columns `c0`, `c1` … of a relation of text with `_line`."""
+    names = [batches.text_column(position) for position in range(columns)]
+    empty = _empty(connection, relation, names)
+    values = ", ".join(f"{_value(name)} AS {name}" for name in names)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE judged AS SELECT {batches.LINE}, {values} FROM {relation} "  # noqa: S608 - names of ours
+        f"WHERE {batches.LINE} <= {JUDGED_LINES} + (SELECT min({batches.LINE}) FROM {relation})"
+    )
+    judged = [_judge(connection, name) for name in names]
+    connection.execute("DROP TABLE judged")
+    return tuple(Evidence(share, *found) for share, found in zip(empty, judged, strict=True))
+
+
+def _empty(connection: duckdb.DuckDBPyConnection, relation: str, names: Sequence[str]) -> list[float]:
+    counts = ", ".join(f"count({_value(name)})" for name in names)
+    row = connection.execute(f"SELECT count(*), {counts} FROM {relation}").fetchone() or (0,)  # noqa: S608 - names of ours
+    total = int(row[0])
+    return [1 - count / total if total else 1.0 for count in row[1:]]
+
+
+def _judge(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[float, Mapping[str, float], tuple[str, ...]]:
+    """What share of the values is distinct, what share has each shape, and samples."""
+    # Currency signs, brackets and spaces are no part of a number's shape.
+    bare = r"regexp_replace(v, '[\s\x{00a0}\x{202f}()+''\x{2019}\p{Sc}%]|\b[A-Z]{3}\b', '', 'g')"
+    shares = ", ".join(
+        f"sum(n) FILTER (WHERE regexp_full_match(v, {wording.quote_text(shape)}))" for shape in _SHAPES.values()
+    )
+    # A value that repeats is looked at once.
+    values = f"(SELECT {name} AS v, count(*) AS n, min({batches.LINE}) AS line FROM judged WHERE {name} IS NOT NULL GROUP BY v)"  # noqa: S608 - names of ours
+    row = connection.execute(
+        f"SELECT sum(n), count(*), sum(n) FILTER (WHERE regexp_full_match({bare}, '{NUMBER}')), {shares}, "  # noqa: S608 - as above
+        f"arg_min(v, line, {SAMPLES}) FROM {values}"
+    ).fetchone()
+    if row is None or not row[0]:
+        return 0.0, {}, ()
+    total, distinct, number, *others, samples = row
+    shapes = {
+        name: float(count or 0) / float(total)
+        for name, count in zip(("number", *_SHAPES), (number, *others), strict=True)
+    }
+    return distinct / float(total), shapes, tuple(shorten(str(value)) for value in samples)
+
+
+def _value(name: str) -> str:
+    words = (*reading.NULL_WORDS, wording.NOT_APPLICABLE)
+    return wording.value_sql(name, padded=True, null_words=words, keeps_na=False)
+
+
+def shorten(text: str, longest: int = LONGEST_SAMPLE) -> str:
+    """Cut a value that is too long to be shown whole, and take out what no database keeps as text."""
+    plain = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
