@@ -200,10 +200,16 @@ class LakeTable:
 
     def _added_in(self, version: int) -> Iterator[str]:
         """The files that joined the table in a version, as the log tells."""
-        for line in self.storage.read(f"{lake_storage.LOG}/{version:020}.json").splitlines():
-            action = json.loads(line).get("add")
-            if action is not None:
-                yield action["path"]
+        return (action["add"]["path"] for action in self._entry(version) if "add" in action)
+
+    def _facts_of(self, version: int) -> Mapping[str, Any]:
+        # Not `DeltaTable.history`: that reads all of the log, and from its end, whichever version is open.
+        said = [action["commitInfo"] for action in self._entry(version) if "commitInfo" in action]
+        return said[0].get(FACTS, {}) if said else {}
+
+    def _entry(self, version: int) -> Iterator[dict[str, Any]]:
+        """What the log says of one version."""
+        return map(json.loads, self.storage.read(f"{lake_storage.LOG}/{version:020}.json").splitlines())
 
     def _open(self, version: int | None) -> deltalake.DeltaTable | None:
         try:
@@ -223,9 +229,9 @@ class LakeTable:
         then = self._open(version)
         if then is None:
             raise exceptions.DeltaError(f"version {version} of {self.uri} is gone, which job {job_id} made")
-        entry, contents = then.history(1)[0], self._contents(then)
+        contents = self._contents(then)
         rows = sum(file.rows for file in contents)
-        return Committed(version, rows, entry.get(FACTS) or {}, layout(contents))
+        return Committed(version, rows, self._facts_of(version), layout(contents))
 
     def _must_have_committed(self, job_id: str) -> Committed:
         done = self.committed(job_id)

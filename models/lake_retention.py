@@ -67,7 +67,7 @@ _UNTIDY = text(
             bool_or(finished_at IS NULL) AS still FROM jobs WHERE kind = 'compaction' GROUP BY 1, 2
     )
     SELECT organisation_id, dataset, coalesce(small_file_count, 0) AS small_files, coalesce(byte_count, 0) AS bytes,
-        small_file_count >= :small_files AS scattered, unswept.dataset IS NOT NULL AS expired,
+        coalesce(small_file_count >= :small_files, false) AS scattered, unswept.dataset IS NOT NULL AS expired,
         coalesce(littered.at + :litter > coalesce(tended.at, '-infinity'), false) AS littered
     FROM newest
         FULL JOIN littered USING (organisation_id, dataset)

@@ -15,7 +15,7 @@ import pytest
 from cli import embedded
 from cli.process_spec import ProcessSpec
 from models import migrate, session, settings
-from tests.integration import web_api
+from tests.integration import lake_hands, web_api
 from web import app
 
 START_SECONDS = 60.0
@@ -104,3 +104,9 @@ def folder(database: settings.Settings) -> Path:
     """The folder of uploads, which a request would make."""
     database.upload_folder.mkdir(exist_ok=True)
     return database.upload_folder
+
+
+@pytest.fixture
+def orders(caller: web_api.Caller, tmp_path: Path) -> lake_hands.Hands:
+    """The orders of an organisation, in a lake."""
+    return lake_hands.Hands(caller, tmp_path)

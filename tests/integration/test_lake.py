@@ -72,7 +72,7 @@ def test_an_older_version_stays_readable(table: lake.LakeTable, tmp_path: Path) 
 
 def test_repeating_a_committed_job_changes_nothing(table: lake.LakeTable, tmp_path: Path) -> None:
     first = table.commit("job-1", change(None, parquet(tmp_path / "new", "a", ["1"])))
-    table.commit("job-2", change(table.snapshot(), parquet(tmp_path / "new", "b", ["2"])))
+    table.commit("job-2", change(table.snapshot(), parquet(tmp_path / "new", "b", ["2"]), facts={"inserted": 7}))
     again = table.commit(
         "job-1", change(table.snapshot(), parquet(tmp_path / "new", "c", ["1"]), facts={"inserted": 9})
     )

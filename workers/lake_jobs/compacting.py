@@ -63,8 +63,14 @@ def run(job: RunningJob) -> None:
             return
     else:
         log.info("others kept changing what was gathered; left for a quieter time")
+    _leave(job, swept)
+
+
+def _leave(job: RunningJob, swept: "Swept") -> bool:
+    """Finish without another version; True: the job is done."""
     with job.finish() as final:
         final.outcome = _outcome(None, Gathered((), ()), swept)
+    return True
 
 
 def chosen(base: "lake.LakeSnapshot", *, at_least: int) -> tuple["lake.LakeFile", ...]:
@@ -101,6 +107,9 @@ def _gather(
             folder=folder,
             memory=settings.load().engine_memory,
         )
+        if len(new) >= len(old):
+            log.info("gathering the files would not make them fewer", files=len(old))
+            return _leave(job, swept)
         return _commit_on_any(job, table, base, gathered=Gathered(old, new), swept=swept)
 
 
