@@ -1,6 +1,6 @@
 """The SQL that makes typed rows of staged text: values, derived columns, and for each bad row what is wrong with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from analytics.datasets import batches, dates, headers, numbers, options, profiling, schemas, wording
@@ -63,7 +63,33 @@ def sql_type(column: profiling.ColumnType) -> str:
 
 def build(reading: Reading, types: Mapping[str, profiling.ColumnType], relation: str) -> Cleaning:
     """Compose the query over the staged rows in `relation`; `types` are the columns of the table, in its order."""
-    query, faults = _typed_rows(reading, types, relation)
+    return _completed(reading, types, *_typed_rows(reading, types, relation))
+
+
+def build_typed(
+    reading: Reading, types: Mapping[str, profiling.ColumnType], relation: str, *, local: Collection[str]
+) -> str:
+    """The same query over rows that were typed as they were read; `local` are the columns of times without a zone.
+
+    Rows without a required value are not among them, so none is bad.
+    """
+    cells = [batches.LINE]
+    for name in reading.mapping.names:
+        quoted = wording.quote_name(name)
+        cells.append(f"{dates.in_zone(quoted, _zone(reading))} AS {quoted}" if name in local else quoted)
+    query = f"SELECT {', '.join(cells)}, NULL AS {BAD} FROM {relation}"  # noqa: S608 - names are quoted
+    return _completed(reading, types, query, []).query
+
+
+def is_complete(reading: Reading, counts: Mapping[str, int], rows: int) -> bool:
+    """Whether nothing is to be derived for rows of which so many have a value, by column."""
+    return all(counts.get(name) == rows for step in _derived(reading) for name in step)
+
+
+def _completed(
+    reading: Reading, types: Mapping[str, profiling.ColumnType], query: str, faults: list[Fault]
+) -> Cleaning:
+    """The typed rows with the columns that are derived from others, and with all columns of the table."""
     derived = _derived(reading)
     for step in derived:
         columns = ", ".join(f"{sql} AS {wording.quote_name(name)}" for name, sql in step.items())
@@ -164,12 +190,13 @@ def _number(
     fitting = profile.ints if reading.schema.column(profile.name) is None else profile.simple
     if column_type.kind is schemas.ColumnKind.DECIMAL and reading.schema.column(profile.name) is None:
         fitting = profile.decimals
+    sign = "." if profile.exact else reading.sign
     # What is known to fit is cast as it is, which is several times faster than looking at each value again.
-    if fitting == profile.count and (reading.sign == "." or not profile.pointed):
+    if fitting == profile.count and (sign == "." or not profile.pointed):
         return f"CAST({profile.value} AS {sql_type(column_type)})", None
     if column_type.kind is schemas.ColumnKind.INT:
-        return numbers.int_sql(profile.value, reading.sign)
-    return numbers.decimal_sql(profile.value, reading.sign, precision=column_type.precision, scale=column_type.scale)
+        return numbers.int_sql(profile.value, sign)
+    return numbers.decimal_sql(profile.value, sign, precision=column_type.precision, scale=column_type.scale)
 
 
 def _derived(reading: Reading) -> Sequence[Mapping[str, str]]:

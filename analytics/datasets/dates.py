@@ -79,10 +79,10 @@ def timestamp_sql(value: str, plan: DatePlan, zone: str) -> str:
     if plan.epoch:
         return f"CASE WHEN {_is_epoch(value)} THEN make_timestamptz(TRY_CAST({value} AS BIGINT) * {1_000_000 // plan.epoch}) END"
     if plan.formats:
-        return _in_zone(_strptime(value, plan.formats), zone)
+        return in_zone(_strptime(value, plan.formats), zone)
     if plan.plain:
         return f"TRY_CAST({value} AS TIMESTAMPTZ)"
-    naive = _in_zone(f"TRY_CAST({value} AS TIMESTAMP)", zone)
+    naive = in_zone(f"TRY_CAST({value} AS TIMESTAMP)", zone)
     if not plan.zoned:
         return naive
     zoned = f"TRY_CAST(regexp_replace(regexp_replace({value}, ' ?(z|UTC)$', 'Z'), ' ([+-])', '\\1') AS TIMESTAMPTZ)"
@@ -99,7 +99,8 @@ def date_sql(value: str, plan: DatePlan, zone: str) -> str:
     return f"CAST(TRY_CAST({value} AS TIMESTAMP) AS DATE)"
 
 
-def _in_zone(naive: str, zone: str) -> str:
+def in_zone(naive: str, zone: str) -> str:
+    """The moment at which clocks of a zone show a time."""
     return f"timezone({wording.quote_text(zone)}, {naive})"
 
 

@@ -3,6 +3,8 @@
 Neither writes into the lake, so both may be repeated; a plan made against an older version is simply made again.
 """
 
+import dataclasses
+import functools
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,10 +19,13 @@ from analytics.datasets import (
     carrying,
     cleaning,
     dates,
+    delimited,
+    header_doubts,
     headers,
     merging,
     numbers,
     options,
+    plain,
     profiling,
     reading,
     rejecting,
@@ -28,6 +33,7 @@ from analytics.datasets import (
     schemas,
     source,
     staging,
+    typed_numbers,
     wording,
 )
 
@@ -55,11 +61,15 @@ class FileText:
     Attributes:
         text: the rows and the misshapen rows, in Parquet files.
         facts: format, encoding, delimiter, compression, for people.
+        warnings: how it was read, for people.
+        numbers: the columns that have numbers by the file's own word.
     """
 
     headers: tuple[str, ...]
     text: staging.StagedText
     facts: Mapping[str, str]
+    warnings: tuple[result.ResultWarning, ...] = ()
+    numbers: Mapping[str, batches.NumberCells] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,7 @@ class Staged:
         types: the columns and types that a table made of this file alone gets.
         mapping: canonical column to header.
         facts: encoding, delimiter, compression, decimal sign and date formats, for people.
+        as_text: reads the file again and keeps all its rows as text; None where that was done.
     """
 
     text: staging.StagedText
@@ -80,6 +91,7 @@ class Staged:
     types: Mapping[str, profiling.ColumnType]
     facts: Mapping[str, str]
     warnings: tuple[result.ResultWarning, ...]
+    as_text: Callable[[], "Staged"] | None = None
 
     @property
     def mapping(self) -> Mapping[str, str]:
@@ -144,10 +156,27 @@ def stage(
     Raises:
         errors.Refusal: the file is not one, lacks columns, or is ambiguous.
     """
-    reader = _open(path, options, progress=progress, limits=limits)
+    reader = _open(path, options, progress=progress, limits=limits, scratch=folder)
     # Headers that do not do are found before an hour is spent on the rows.
-    headers.map_headers(reader.headers, schemas.DATASETS[options.dataset], options.mapping)
-    return understand(_write(reader, folder), options=options, folder=folder)
+    mapping = headers.map_headers(reader.headers, schemas.DATASETS[options.dataset], options.mapping)
+
+    def as_text() -> Staged:
+        shutil.rmtree(folder)
+        file = read(path, options=options, folder=folder, progress=progress, limits=limits)
+        return understand(file, options=options, folder=folder)
+
+    # Other formats have types of their own, which their readers know better.
+    is_plain = isinstance(reader, delimited.DelimitedReader) and not carrying.is_needed(mapping)
+    settle = functools.partial(_settle, options, mapping) if is_plain else None
+    file = _write(reader, folder, settle)
+    if file.text.plain is None:
+        return understand(file, options=options, folder=folder)
+    try:
+        staged = understand(file, options=options, folder=folder)
+    except errors.Refusal:
+        # What is ambiguous among the rows kept as text may be clear among all.
+        return as_text()
+    return dataclasses.replace(staged, as_text=as_text) if _holds(staged, file.text.plain) else as_text()
 
 
 def read(
@@ -163,7 +192,7 @@ def read(
     Raises:
         errors.Refusal: the file is not one.
     """
-    return _write(_open(path, options, progress=progress, limits=limits), folder)
+    return _write(_open(path, options, progress=progress, limits=limits, scratch=folder), folder)
 
 
 def understand(file: FileText, *, options: options.ImportOptions, folder: Path) -> Staged:
@@ -175,13 +204,20 @@ def understand(file: FileText, *, options: options.ImportOptions, folder: Path) 
     mapping = headers.map_headers(file.headers, schemas.DATASETS[options.dataset], options.mapping)
     with connect(folder, memory=STAGE_MEMORY, threads=STAGE_THREADS) as connection:
         _check_pattern(connection, options.refund_pattern)
-        text, remarks_on_layout = carrying.carry(connection, file.text, mapping=mapping, folder=folder)
-        found = _find_reading(connection, text, options=options, mapping=mapping)
+        text, of_layout = carrying.carry(connection, file.text, mapping=mapping, folder=folder)
+        found = _find_reading(connection, text, options=options, mapping=mapping, typed=file.numbers)
     types = table_types(found, None)
     facts = {**file.facts, "decimal": found.sign} | {
         f"date_format.{name}": plan.description for name, plan in found.dates.items()
     }
-    return Staged(text, text.count, found, types, facts, (*_warnings(text.blank), *remarks_on_layout))
+    return Staged(
+        text,
+        text.count,
+        found,
+        types,
+        facts,
+        (*file.warnings, *_warnings(text.blank), *of_layout, *header_doubts.find(found)),
+    )
 
 
 def _open(
@@ -190,18 +226,41 @@ def _open(
     *,
     progress: Callable[[int, int | None], None],
     limits: source.Limits | None,
+    scratch: Path,
 ) -> batches.TextReader:
+    scratch.mkdir(parents=True, exist_ok=True)
     return reading.open_reader(
-        path, format=options.format, null_values=options.null_values, progress=progress, limits=limits
+        path,
+        format=options.format,
+        null_values=options.null_values,
+        progress=progress,
+        limits=limits,
+        sheet=options.sheet,
+        scratch=scratch,
     )
 
 
-def _write(reader: batches.TextReader, folder: Path) -> FileText:
+def _settle(
+    options: options.ImportOptions, mapping: headers.HeaderMapping, first: batches.TextBatch
+) -> plain.PlainPlan | None:
+    with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": STAGE_MEMORY}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return plain.settle(connection, first.rows, mapping=mapping, asked=options)
+
+
+def _holds(staged: Staged, rows: staging.PlainRows) -> bool:
+    """Whether all values together say of the columns what the first ones said, so that the plain rows were typed rightly."""
+    is_iso = all(not plan.formats and not plan.epoch for plan in staged.reading.dates.values())
+    settled = all(column.settled or not rows.counts[column.name] for column in rows.plan.columns)
+    return is_iso and settled and staged.reading.sign == "." and rows.fits(staged.types)
+
+
+def _write(reader: batches.TextReader, folder: Path, settle: staging.Settle | None = None) -> FileText:
     folder.mkdir(parents=True, exist_ok=True)
-    text = staging.write(reader, folder, threads=STAGE_THREADS)
+    text = staging.write(reader, folder, threads=STAGE_THREADS, settle=settle)
     if text.count == 0:
         raise errors.Refusal("empty-file", "The file has headers but no rows.", {"headers": list(reader.headers)})
-    return FileText(reader.headers, text, dict(reader.facts))
+    return FileText(reader.headers, text, dict(reader.facts), reader.warnings, reader.numbers)
 
 
 def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
@@ -225,13 +284,18 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     types = table_types(staged.reading, current.schema if current else None)
+    if staged.text.plain is not None and staged.as_text is not None and not staged.text.plain.fits(types):
+        # The table has a type of its own for a further column, which takes the text.
+        staged = staged.as_text()
+        types = table_types(staged.reading, current.schema if current else None)
     clean = cleaning.build(staged.reading, types, staged.text.relation)
     key_fault = cleaning.Fault(", ".join(staged.reading.schema.key), "'duplicate-key'", "NULL")
     faults = (*clean.faults, key_fault)
     files = current.files if current else ()
     with connect(folder, memory=memory, threads=threads) as connection:
-        merger = merging.Merger(connection, folder, clean.query, staged.reading.schema.key, types, clean.present, files)
-        plain = merger.prepare(staged.options.mode, duplicate=len(faults))
+        rows = _clean_rows(staged, types, clean)
+        merger = merging.Merger(connection, folder, rows, staged.reading.schema.key, types, clean.present, files)
+        alone = merger.prepare(staged.options.mode, duplicate=len(faults))
         rejects = rejecting.write(
             connection,
             staged.text,
@@ -240,11 +304,11 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
             folder=folder,
         )
         rejecting.refuse_too_many(rejects, read=staged.rows_read, share=staged.options.max_rejects)
-        merged = merger.write_all(staged.options.mode) if plain else merger.merge(staged.options.mode)
+        merged = merger.write_all(staged.options.mode) if alone else merger.merge(staged.options.mode)
         done = remarks.Import(
             reading=staged.reading,
-            relation=staged.text.relation,
-            clean=clean.query,
+            relation=staged.text.cells,
+            clean=rows.query,
             types=types,
             files=files,
             schema=current.schema if current else None,
@@ -267,20 +331,21 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
     )
 
 
+def _clean_rows(
+    staged: Staged, types: Mapping[str, profiling.ColumnType], clean: cleaning.Cleaning
+) -> merging.CleanRows:
+    rows = staged.text.plain
+    if rows is None or not rows.count:
+        return merging.CleanRows(clean.query)
+    plain_query = cleaning.build_typed(staged.reading, types, rows.relation, local=rows.local)
+    numbered = cleaning.build_typed(staged.reading, types, rows.numbered, local=rows.local)
+    as_written = cleaning.is_complete(staged.reading, rows.counts, rows.count)
+    ready = as_written and not rows.local and tuple(types) == tuple(rows.plan.schema.names)
+    return merging.CleanRows(clean.query, plain_query, numbered, rows.files if ready else ())
+
+
 def arrow_schema(types: Mapping[str, profiling.ColumnType]) -> pa.Schema:
-    return pa.schema([(name, _arrow_type(column)) for name, column in types.items()])
-
-
-def _arrow_type(column: profiling.ColumnType) -> pa.DataType:
-    kinds = schemas.ColumnKind
-    return {
-        kinds.TEXT: pa.string(),
-        kinds.INT: pa.int64(),
-        kinds.DECIMAL: pa.decimal128(column.precision, column.scale),
-        kinds.TIMESTAMP: pa.timestamp("us", "UTC"),
-        kinds.DATE: pa.date32(),
-        kinds.BOOL: pa.bool_(),
-    }[column.kind]
+    return pa.schema([(name, profiling.arrow_type(column)) for name, column in types.items()])
 
 
 def _column_type(arrow: pa.DataType) -> profiling.ColumnType:
@@ -298,10 +363,7 @@ def _column_type(arrow: pa.DataType) -> profiling.ColumnType:
 
 def table_types(found: cleaning.Reading, current: pa.Schema | None) -> Mapping[str, profiling.ColumnType]:
     """The canonical columns, then the further ones the table has, then the new ones; a type the table has stays."""
-    types = {
-        column.name: profiling.ColumnType(column.kind, column.precision, column.scale)
-        for column in found.schema.columns
-    }
+    types = {column.name: profiling.type_of(column) for column in found.schema.columns}
     for field in current or ():
         types.setdefault(field.name, _column_type(field.type))
     for profile in found.profiles:
@@ -345,17 +407,22 @@ def _find_reading(
     *,
     options: options.ImportOptions,
     mapping: headers.HeaderMapping,
+    typed: Mapping[str, batches.NumberCells],
 ) -> cleaning.Reading:
     schema = schemas.DATASETS[options.dataset]
     profiles = profiling.profile_columns(
         connection, text, mapping=mapping, schema=schema, null_values=options.null_values
     )
+    if text.plain is not None:
+        profiles = text.plain.add_to(profiles)
+    profiles = typed_numbers.mark(profiles, typed)
     numeric = [
         (profile.probe(connection, text.relation), profile.numbers)
         for profile in profiles
-        if _kind_of(schema, profile.name) in (schemas.ColumnKind.DECIMAL, schemas.ColumnKind.INT)
+        if _kind_of(schema, profile.name) in (schemas.ColumnKind.DECIMAL, schemas.ColumnKind.INT) and not profile.exact
     ]
     sign = numbers.decide_sign(numeric, declared=options.decimal)
+    typed_numbers.check(profiles, typed, sign=sign)
     plans: dict[str, dates.DatePlan] = {}
     for profile in profiles:
         if _kind_of(schema, profile.name) not in (schemas.ColumnKind.TIMESTAMP, schemas.ColumnKind.DATE):

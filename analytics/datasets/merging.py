@@ -7,10 +7,9 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from analytics.datasets import batches, cleaning, options, profiling, wording
+from analytics.datasets import batches, cleaning, options, profiling, staging, wording
 
-# Files of this size are small enough to rewrite when a few of their rows change, and large enough to scan well.
-FILE_BYTES = 128 * 1024**2
+FILE_BYTES = staging.FILE_BYTES
 # Above this many files each import gathers the small ones into one.
 MANY_FILES = 64
 SMALL_FILE_BYTES = 16 * 1024**2
@@ -31,18 +30,42 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanRows:
+    """The clean rows of a file as queries of their line, their fault and the columns of the table.
+
+    Attributes:
+        text: the rows that were kept as text.
+        plain: those that were typed as they were read, of which none is bad, without their lines; `numbered`: with them.
+        ready: files that hold the latter as they are to be written; none where the query makes something else of them.
+    """
+
+    text: str
+    plain: str | None = None
+    numbered: str | None = None
+    ready: tuple[Path, ...] = ()
+
+    @property
+    def query(self) -> str:
+        """All rows; the plain ones without their lines, which are dearer."""
+        return f"{self.text} UNION ALL {self.plain}" if self.plain else self.text
+
+    @property
+    def with_lines(self) -> str:
+        return f"{self.text} UNION ALL {self.numbered}" if self.numbered else self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Merger:
     """Works on the relation `clean` of `connection`: the rows of the file, as a query until they have to be kept.
 
     Attributes:
-        query: SQL of the clean rows.
         present: columns that the file has or that were derived; an update leaves the others as they are.
         files: the table's current files.
     """
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
-    query: str
+    rows: CleanRows
     key: tuple[str, ...]
     types: Mapping[str, profiling.ColumnType]
     present: frozenset[str]
@@ -57,10 +80,12 @@ class Merger:
         plain = mode is options.ImportMode.REPLACE or (mode is options.ImportMode.UPSERT and not self.files)
         bad = f"SELECT {batches.LINE}, {cleaning.BAD} FROM clean WHERE {cleaning.BAD} IS NOT NULL"  # noqa: S608 - names of ours
         if plain:
-            self.connection.execute(f"CREATE TEMP VIEW clean AS {self.query}")
-            self.connection.execute(f"CREATE TEMP TABLE {FAULTY} AS {bad}")
+            self.connection.execute(f"CREATE TEMP VIEW kept_as_text AS {self.rows.text}")
+            self.connection.execute(f"CREATE TEMP VIEW clean AS {self.rows.with_lines}")
+            self.connection.execute(f"CREATE TEMP VIEW unnumbered AS {self.rows.query}")
+            self.connection.execute(f"CREATE TEMP TABLE {FAULTY} AS {bad.replace('clean', 'kept_as_text')}")
             return True
-        self.connection.execute(f"CREATE TEMP TABLE clean AS {self.query}")
+        self.connection.execute(f"CREATE TEMP TABLE clean AS {self.rows.with_lines}")
         if mode is options.ImportMode.APPEND:
             self._reject_keys(duplicate)
         self.connection.execute(f"CREATE TEMP VIEW {FAULTY} AS {bad}")
@@ -68,18 +93,26 @@ class Merger:
 
     def write_all(self, mode: options.ImportMode) -> Merge:
         """Write the last good row of each key as it comes, after `prepare` has said that nothing is to be compared."""
-        omitted = f"SELECT {batches.LINE} FROM {FAULTY}"  # noqa: S608 - names of ours
-        later = (0, 0)
+        removed = self.files if mode is options.ImportMode.REPLACE else ()
+        faulty = f"SELECT {batches.LINE} FROM {FAULTY}"  # noqa: S608 - names of ours
         if self._may_repeat():
             self._keep_repeated()
             later = self._later_rows()
-            omitted += f" UNION ALL SELECT {batches.LINE} FROM ranked WHERE NOT _last"  # noqa: S608 - as above
-        query = f"SELECT {self._names()} FROM clean"  # noqa: S608 - names are quoted
+            earlier = f"SELECT {batches.LINE} FROM ranked WHERE NOT _last"  # noqa: S608 - as above
+            added = self._write("winners", self._without("clean", f"{faulty} UNION ALL {earlier}"))
+            return Merge(added, removed, sum(map(_rows_in, added)), *later)
+        added = self._write("winners", self._without("kept_as_text", faulty))
+        if self.rows.plain is not None:
+            query = f"SELECT {self._names()} FROM ({self.rows.plain})"  # noqa: S608 - as above
+            added += self.rows.ready or self._write("plain", query)
+        return Merge(added, removed, sum(map(_rows_in, added)), 0, 0)
+
+    def _without(self, rows: str, omitted: str) -> str:
+        """SQL of the rows whose line is not among the omitted ones."""
+        query = f"SELECT {self._names()} FROM {rows}"  # noqa: S608 - names are quoted
         if self._one(f"SELECT count(*) FROM ({omitted})"):  # noqa: S608 - as above
             query += f" WHERE {batches.LINE} NOT IN ({omitted})"
-        added = self._write("winners", query)
-        removed = self.files if mode is options.ImportMode.REPLACE else ()
-        return Merge(added, removed, sum(map(_rows_in, added)), *later)
+        return query
 
     def merge(self, mode: options.ImportMode) -> Merge:
         """Compare with the rows of the same key, in the file and in the table, and write the files of the new version."""
@@ -116,13 +149,13 @@ class Merger:
 
     def _may_repeat(self) -> bool:
         """Whether a key may stand in more than one row. Two keys may share a hash, but no key has two."""
-        query = f"SELECT count(*) <> count(DISTINCT hash({self._key()})) FROM clean WHERE {self._has_key()}"  # noqa: S608 - names are quoted
+        query = f"SELECT count(*) <> count(DISTINCT hash({self._key()})) FROM unnumbered WHERE {self._has_key()}"  # noqa: S608 - names are quoted
         return bool(self._one(query))
 
     def _keep_repeated(self) -> None:
         """`ranked` of the rows whose key may stand in others too."""
         hashed = f"hash({self._key()})"
-        often = f"SELECT {hashed} FROM clean WHERE {self._has_key()} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608 - names are quoted
+        often = f"SELECT {hashed} FROM unnumbered WHERE {self._has_key()} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608 - names are quoted
         self._rank(f"(SELECT * FROM clean WHERE {hashed} IN ({often}))", repeated=True)  # noqa: S608 - as above
 
     def _has_key(self) -> str:

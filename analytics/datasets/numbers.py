@@ -25,11 +25,13 @@ class NumberProfile:
     Attributes:
         simple: whether all are digits with at most a sign and a point, few enough for the column.
         pointed: values with a point; `ambiguous`: those whose point may separate thousands.
+        certain: of the pointed ones, those that were typed as they were read and cannot be asked about any more.
     """
 
     simple: bool
     pointed: int
     ambiguous: int
+    certain: int = 0
 
 
 def simple_shape(precision: int, scale: int) -> str:
@@ -75,7 +77,7 @@ def decide_sign(columns: Sequence[tuple[probe.Probe, NumberProfile]], *, declare
     for column, profile in columns:
         if not profile.simple:
             only_point, only_comma, either = _evidence(column)
-            point, comma, unclear = point + only_point, comma + only_comma, unclear + either
+            point, comma, unclear = point + only_point + profile.certain, comma + only_comma, unclear + either
     if point >= PREPONDERANCE * comma and point:
         return "."
     if comma >= PREPONDERANCE * point and comma:

@@ -2,15 +2,39 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import duckdb
+import pyarrow as pa
 
-from analytics.datasets import batches, dates, headers, numbers, probe, reading, schemas, staging, wording
+from analytics.datasets import batches, dates, headers, numbers, probe, reading, schemas, wording
 
 SAMPLE_ROWS = 2000
 INT_SHAPE = "0|-?[1-9][0-9]{0,17}"
 ISO_SORTS = ("iso_date", "iso_naive", "iso_zoned")
 DECIMAL_SHAPE = r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,4})?"
+
+
+class TextRows(Protocol):
+    """Rows as text: SQL for them, and the columns with values that have white space around them or exceed ASCII."""
+
+    @property
+    def relation(self) -> str: ...
+
+    @property
+    def padded(self) -> frozenset[str]: ...
+
+    @property
+    def wide(self) -> frozenset[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRows:
+    """The first rows of a file; see `TextRows`."""
+
+    relation: str
+    padded: frozenset[str]
+    wide: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +60,8 @@ class ColumnProfile:
         iso_date, iso_naive, iso_zoned: dates, times without and times with a zone, in ISO 8601;
             `iso_plain`: those with a zone that can be cast as they are, counted like `clear`.
         ints, decimals, bools: of a further column, values with nothing to lose by that type.
+        certain: of those counted as pointed, how many are in rows that were typed as they were read.
+        exact: how many are numbers by the file's own word, whose sign is the point; all, or it is not said.
     """
 
     name: str
@@ -54,10 +80,12 @@ class ColumnProfile:
     ints: int = 0
     decimals: int = 0
     bools: int = 0
+    certain: int = 0
+    exact: int = 0
 
     @property
     def numbers(self) -> numbers.NumberProfile:
-        return numbers.NumberProfile(self.simple == self.count, self.pointed, self.ambiguous)
+        return numbers.NumberProfile(self.simple == self.count, self.pointed, self.ambiguous, self.certain)
 
     @property
     def is_iso(self) -> bool:
@@ -74,7 +102,7 @@ class ColumnProfile:
 
 def profile_columns(
     connection: duckdb.DuckDBPyConnection,
-    text: staging.StagedText,
+    text: TextRows,
     *,
     mapping: headers.HeaderMapping,
     schema: schemas.DatasetSchema,
@@ -104,7 +132,7 @@ def profile_columns(
 
 def _count_all(
     connection: duckdb.DuckDBPyConnection,
-    text: staging.StagedText,
+    text: TextRows,
     values: Sequence[str],
     columns: Sequence[schemas.DatasetColumn | None],
 ) -> list[dict[str, int]]:
@@ -179,7 +207,7 @@ def _complete(answers: dict[str, int]) -> bool:
     return len(sorts) in (0, len(ISO_SORTS)) or sum(sorts) == count
 
 
-def _padded(connection: duckdb.DuckDBPyConnection, text: staging.StagedText) -> frozenset[str]:
+def _padded(connection: duckdb.DuckDBPyConnection, text: TextRows) -> frozenset[str]:
     """The columns that have values with white space around them; of white space outside ASCII nobody has asked yet."""
     unclear = sorted(text.wide - text.padded)
     if not unclear:
@@ -227,12 +255,30 @@ def _matching(shape: str, also: str = "") -> str:
     return f"count(*) FILTER (WHERE regexp_full_match({{v}}, {wording.quote_text(shape)}){also})"
 
 
+def type_of(column: schemas.DatasetColumn) -> ColumnType:
+    """The type of a canonical column."""
+    return ColumnType(column.kind, column.precision, column.scale)
+
+
+def arrow_type(column: ColumnType) -> pa.DataType:
+    """The same type for Arrow."""
+    kinds = schemas.ColumnKind
+    return {
+        kinds.TEXT: pa.string(),
+        kinds.INT: pa.int64(),
+        kinds.DECIMAL: pa.decimal128(column.precision, column.scale),
+        kinds.TIMESTAMP: pa.timestamp("us", "UTC"),
+        kinds.DATE: pa.date32(),
+        kinds.BOOL: pa.bool_(),
+    }[column.kind]
+
+
 def guess_type(profile: ColumnProfile, sign: str) -> ColumnType:
     """The type of a further column: what all its values are, text when in doubt."""
     kinds = schemas.ColumnKind
     fits = (
         (kinds.INT, profile.ints == profile.count),
-        (kinds.DECIMAL, profile.decimals == profile.count and sign == "."),
+        (kinds.DECIMAL, profile.decimals == profile.count and (sign == "." or profile.exact)),
         (kinds.DATE, profile.iso_date == profile.count),
         (kinds.TIMESTAMP, profile.is_iso),
         (kinds.BOOL, profile.bools == profile.count),
