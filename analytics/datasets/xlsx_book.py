@@ -74,6 +74,9 @@ class Book:
         self.sheets = tuple(self._sheets())
         self.kinds: Sequence[str | None] = ()
 
+    def close(self) -> None:
+        self._archive.close()
+
     def pieces(self, part: str) -> Iterator[bytes]:
         return packing.read_member(self._archive, self._info(part), self._limits)
 

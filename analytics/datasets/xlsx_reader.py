@@ -40,8 +40,8 @@ class XlsxReader:
         self._packed = packed
         self._progress = progress
         self._null_words = pa.array(sorted(null_words), pa.string())
-        self._file = packed.path.open("rb") if packed.compression is None else packing.spool(packed, scratch)
-        self._book = xlsx_book.Book(packing.open_zip(self._file), packed.limits)
+        self._spooled = packing.spool(packed, scratch) if packed.compression else None
+        self._book = xlsx_book.Book(packing.open_zip(self._spooled or packed.path), packed.limits)
         self._kinds = self._book.formats()
         self._texts = self._book.texts()
         self._tally = cells.NumberTally()
@@ -95,6 +95,9 @@ class XlsxReader:
                 waiting = waiting[size:]
                 self._report()
         self._progress(self._packed.size, self._packed.size)
+        self._book.close()
+        if self._spooled is not None:
+            self._spooled.close()
         if waiting:
             yield functools.partial(self._parse, waiting, is_last=True)
 
@@ -142,8 +145,11 @@ class XlsxReader:
         return [value or "" for value in self._mixed(values)]
 
     def _parse(self, rows: list[xlsx_sheet.Row], *, is_last: bool) -> batches.TextBatch:
-        fitting, rejects, misshapen = self._sort_out(rows)
+        rejects: list[dict[str, object]] = []
         width = len(self._names)
+        if is_last:
+            rows, rejects = self._without_footers(rows)
+        fitting = [row for row in rows if self._fits(row, rejects)]
         padded = [row.values + [None] * (width - len(row.values)) for row in fitting]
         by_column = zip(*padded, strict=True) if padded else itertools.repeat((), width)
         columns = {batches.LINE: pa.array([row.number for row in fitting], pa.int64())}
@@ -151,34 +157,38 @@ class XlsxReader:
         table, blank = cells.without_blank(pa.table(columns, schema=self.schema))
         table, more = cells.take_out(table, "\0", code="bad-encoding", headers=self._headers)
         rejects += more
-        if is_last:
-            table, rejects = footers.take_out(table, rejects, columns=width, misshapen=misshapen)
         return batches.TextBatch(table, cells.rejects_table(rejects), blank)
 
-    def _sort_out(
-        self, rows: list[xlsx_sheet.Row]
-    ) -> tuple[list[xlsx_sheet.Row], list[dict[str, object]], dict[int, list[str]]]:
-        """Rows that fit the header, rejects for the others, and the values of those that are too wide."""
-        width = len(self._names)
-        fitting: list[xlsx_sheet.Row] = []
+    def _without_footers(self, rows: list[xlsx_sheet.Row]) -> tuple[list[xlsx_sheet.Row], list[dict[str, object]]]:
+        """The last rows of the sheet without those that say something about the table, which are rejects."""
+        kept = len(rows)
         rejects: list[dict[str, object]] = []
-        misshapen: dict[int, list[str]] = {}
-        for row in rows:
-            while len(row.values) > width and row.values[-1] is None:
-                row.values.pop()
-            if len(row.values) > width:
-                shown = misshapen[row.number] = self._shown(row.values)
-                what = f"{len(shown)} instead of {width}"
-                rejects.append(cells.reject(row.number, footers.MISSHAPEN, what, row=cells.record(shown)))
-            elif any(type(value) is xlsx_sheet.Fault for value in row.values):
-                position = next(at for at, value in enumerate(row.values) if type(value) is xlsx_sheet.Fault)
-                shown = self._shown(row.values) + [""] * (width - len(row.values))
-                record = cells.record(shown)
-                header, value = self._headers[position], str(row.values[position])
-                rejects.append(cells.reject(row.number, "formula-error", value, row=record, column=header))
-            else:
-                fitting.append(row)
-        return fitting, rejects, misshapen
+        for row in reversed(rows[-footers.LOOKED_AT :]):
+            shown = self._shown(row.values)
+            if not footers.is_footer(shown, len(self._names)):
+                break
+            kept -= 1
+            record = cells.record([*shown, *[""] * (len(self._names) - len(shown))])
+            rejects.append(cells.reject(row.number, footers.CODE, None, row=record))
+        return rows[:kept], rejects
+
+    def _fits(self, row: xlsx_sheet.Row, rejects: list[dict[str, object]]) -> bool:
+        """Whether a row has no more values than there are headers, and values only; otherwise it becomes a reject."""
+        width = len(self._names)
+        while len(row.values) > width and row.values[-1] is None:
+            row.values.pop()
+        fault = next((at for at, value in enumerate(row.values) if type(value) is xlsx_sheet.Fault), None)
+        if len(row.values) <= width and fault is None:
+            return True
+        shown = self._shown(row.values)
+        record = cells.record([*shown, *[""] * (width - len(shown))])
+        if len(row.values) > width:
+            what = f"{len(shown)} instead of {width}"
+            rejects.append(cells.reject(row.number, footers.MISSHAPEN, what, row=record))
+        elif fault is not None:
+            value = str(row.values[fault])
+            rejects.append(cells.reject(row.number, "formula-error", value, row=record, column=self._headers[fault]))
+        return False
 
     def _text(self, name: str, values: list[xlsx_sheet.Value]) -> pa.Array:
         types = set(map(type, values)) - NOTHING
