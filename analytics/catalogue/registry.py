@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from analytics.catalogue import clv, cohort_retention, revenue_trend, rfm
+from analytics.catalogue import clv, cohort_retention, mrr, revenue_trend, rfm
 from analytics.catalogue.report_type import ReportType
 
 REPORT_TYPES: Mapping[str, ReportType] = MappingProxyType(
     {
         "clv": clv.TYPE,
         "cohort_retention": cohort_retention.TYPE,
+        "mrr": mrr.TYPE,
         "revenue_trend": revenue_trend.TYPE,
         "rfm": rfm.TYPE,
     }

@@ -44,8 +44,14 @@ class Calendar:
 
     def period_of(self, at: ir.TimestampValue) -> ir.DateValue:
         """Return, as an expression, the first local day of the period an instant falls into."""
+        return self._truncated(_wall_clock(self.zone, at))
+
+    def period_of_day(self, day: ir.DateValue) -> ir.DateValue:
+        """Return, as an expression, the first day of the period that a day without a zone falls into."""
+        return self._truncated(day.cast("timestamp"))
+
+    def _truncated(self, local: ir.TimestampValue) -> ir.DateValue:
         # Truncating the local timestamp and taking its date last is twice as fast as truncating dates.
-        local = _wall_clock(self.zone, at)
         shift = self._week_shift() if self.period is parameters.Period.WEEK else 0
         if shift:
             moved = (local - ibis.interval(days=shift)).truncate("W").date()

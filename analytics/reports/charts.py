@@ -72,6 +72,30 @@ def heat(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, value
     return _chart(title, rows, {"encoding": sides, "layer": layers, "height": {"step": 20}, "width": {"step": 38}})
 
 
+def stacked(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, part: str) -> result.Chart:
+    """Return bars over calendar periods made of parts, in the order in which they come; those below zero hang down."""
+    order = list(dict.fromkeys(row[part] for row in rows))
+    periods = sorted({row[x] for row in rows})
+    encoding = {
+        "x": {
+            "field": x,
+            "type": "ordinal",
+            "title": None,
+            "scale": {"domain": periods},
+            "axis": {"labelOverlap": "greedy", "labelAngle": 0},
+        },
+        "y": {"field": y, "type": "quantitative", "title": y.replace("_", " ")},
+        "color": {
+            "field": part,
+            "type": "nominal",
+            "title": None,
+            "sort": list(order),
+            "scale": {"domain": list(order)},
+        },
+    }
+    return _chart(title, rows, {"mark": "bar", "encoding": encoding, "height": 260})
+
+
 def beside(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, part: str) -> result.Chart:
     """Return bars that stand beside each other at every value of x, in the order in which they come."""
     order = {"scale": {"domain": list(dict.fromkeys(row[part] for row in rows))}, "title": None}

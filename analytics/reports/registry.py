@@ -5,13 +5,14 @@ from types import MappingProxyType
 from typing import Any
 
 from analytics import result
-from analytics.reports import clv, cohort_retention, revenue_trend, rfm
+from analytics.reports import clv, cohort_retention, mrr, revenue_trend, rfm
 
 # Each takes the open tables by dataset and the parameters of its own type.
 COMPUTE: Mapping[str, Callable[[Mapping[str, Any], Any], result.Result]] = MappingProxyType(
     {
         "clv": clv.compute,
         "cohort_retention": cohort_retention.compute,
+        "mrr": mrr.compute,
         "revenue_trend": revenue_trend.compute,
         "rfm": rfm.compute,
     }

@@ -26,6 +26,9 @@ TYPES = {
     "rate": pa.decimal128(18, 10),
     "on": pa.date32(),
     "line_no": pa.int64(),
+    "started_on": pa.date32(),
+    "ended_on": pa.date32(),
+    "mrr": pa.decimal128(18, 4),
 }
 
 
