@@ -5,7 +5,7 @@ those rows are gone nothing else could tell which rows of other datasets belong 
 """
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -54,6 +54,39 @@ class Journal:
     def of(cls, kept: Mapping[str, Any] | None) -> Self:
         return cls(**(kept or {}))
 
+    def link(self, own: Mapping[str, Iterable[str]]) -> None:
+        """Note which records are the person's."""
+        for dataset, ids in own.items():
+            self.linked[dataset] = sorted({*self.linked.get(dataset, ()), *ids})
+
+    def close(self, dataset: str, versions: Iterable[int]) -> None:
+        """Note that these versions cannot be read any more."""
+        self.versions[dataset] = sorted({*self.versions.get(dataset, ()), *versions})
+
+    def remove(self, dataset: str, files: Mapping[str, int]) -> None:
+        """Note that these files are about to be removed."""
+        self.files[dataset] = {**self.files.get(dataset, {}), **files}
+
+    def begin(self) -> None:
+        """Note that from here on something may be removed."""
+        self.begun = True
+
+    def take_result(self, said: dict[str, str]) -> None:
+        """Note a result that is removed."""
+        self.results.append(said)
+
+    def take_upload(self, job_id: uuid.UUID) -> None:
+        """Note that the file of a job is about to be removed."""
+        self.uploads = sorted({*self.uploads, str(job_id)})
+
+    def stop(self, job_id: uuid.UUID) -> None:
+        """Note that a job is told to stop."""
+        self.cancelled = sorted({*self.cancelled, str(job_id)})
+
+    def redact(self, job_id: uuid.UUID) -> None:
+        """Note that a job's row or its events forget the person."""
+        self.redacted = sorted({*self.redacted, str(job_id)})
+
 
 def read(session: Session, job_id: uuid.UUID) -> Journal:
     return Journal.of(session.scalar(select(ErasureJournal.journal).where(ErasureJournal.job_id == job_id)))
@@ -79,25 +112,20 @@ def links_of_others(session: Session, organisation_id: uuid.UUID, customer_id: s
     return [Journal.of(kept).linked for kept in session.scalars(query)]
 
 
-def forget(session: Session, organisation_id: uuid.UUID, job_id: uuid.UUID, customer_id: str) -> None:
-    """Remove the journal of this job, and those that ended erasures of the same person left behind."""
+def forget(session: Session, job_id: uuid.UUID) -> None:
+    """Remove the journal of an erasure, whose certificate says what is to be kept of it."""
+    session.execute(delete(ErasureJournal).where(ErasureJournal.job_id == job_id))
+
+
+def forget_ended(session: Session, organisation_id: uuid.UUID, customer_id: str) -> None:
+    """Remove the journals that unsuccessful erasures of the same person have left behind."""
     ended = select(Job.id).where(
         Job.organisation_id == organisation_id,
         Job.kind == JobKind.ERASURE,
         Job.status.not_in(UNFINISHED),
         Job.params["customer_id"].as_string() == customer_id,
     )
-    of_person = ErasureJournal.job_id.in_(ended)
-    session.execute(delete(ErasureJournal).where((ErasureJournal.job_id == job_id) | of_person))
-
-
-def keep_to_its_end(session: Session, job_id: uuid.UUID, attempt: int) -> bool:
-    """Hold an attempt's job against cancellation and sweeps for as long as this transaction lasts; False: the lease was lost.
-
-    A weaker lock than that of the final transaction: rows that refer to the job can still be written by other transactions.
-    """
-    query = select(Job.id).where(Job.id == job_id, Job.status == JobStatus.RUNNING, Job.attempt == attempt)
-    return session.scalar(query.with_for_update(key_share=True)) is not None
+    session.execute(delete(ErasureJournal).where(ErasureJournal.job_id.in_(ended)))
 
 
 def settle_subject(session: Session, job_id: uuid.UUID, params: Json) -> None:
@@ -117,6 +145,17 @@ def readable_versions(session: Session, organisation_id: uuid.UUID, dataset: str
         .order_by(DatasetVersion.version)
     )
     return list(session.scalars(query))
+
+
+def being_erased(session: Session, organisation_id: uuid.UUID, pins: Mapping[str, int]) -> list[str]:
+    """Return the datasets of which a pinned version is one that an erasure is removing, or has begun to remove."""
+    query = (
+        select(ErasureJournal.journal)
+        .join(Job, Job.id == ErasureJournal.job_id)
+        .where(Job.organisation_id == organisation_id)
+    )
+    closed = [Journal.of(kept).versions for kept in session.scalars(query)]
+    return [name for name, version in pins.items() if any(version in journal.get(name, ()) for journal in closed)]
 
 
 def close_versions(session: Session, organisation_id: uuid.UUID, dataset: str, versions: Sequence[int]) -> None:
@@ -161,7 +200,13 @@ def running(session: Session, organisation_id: uuid.UUID, kinds: Sequence[JobKin
     return list(session.scalars(query))
 
 
-def is_unfinished(session: Session, job_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Job]:
-    """Return those of these jobs that have not ended, by their ids."""
-    query = select(Job).where(Job.id.in_(job_ids), Job.status.in_(UNFINISHED))
-    return {job.id: job for job in session.scalars(query)}
+def seconds_running(session: Session, organisation_id: uuid.UUID) -> dict[uuid.UUID, float]:
+    """Return for how long each of an organisation's running jobs has been running, in its present attempt."""
+    age = func.extract("epoch", func.now() - Job.claimed_at)
+    query = select(Job.id, age).where(Job.organisation_id == organisation_id, Job.status == JobStatus.RUNNING)
+    return {job_id: float(seconds or 0) for job_id, seconds in session.execute(query)}
+
+
+def unfinished_among(session: Session, job_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Return those of these jobs that have not ended."""
+    return set(session.scalars(select(Job.id).where(Job.id.in_(job_ids), Job.status.in_(UNFINISHED))))

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from models import settings
 from workers.celery import app
-from workers.lake_jobs import compacting, importing, previewing, restoring
+from workers.lake_jobs import compacting, erasing, importing, previewing, restoring
 from workers.running_job import RunningJob
 from workers.runtime import JobTask
 
@@ -41,3 +41,9 @@ def restore(job: RunningJob) -> None:
 def compact(job: RunningJob) -> None:
     """Tidy the files of a dataset."""
     compacting.run(job)
+
+
+@app.task(name="imports.erase", base=JobTask, **_limits())
+def erase(job: RunningJob) -> None:
+    """Remove a customer from everything that is kept."""
+    erasing.run(job)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analytics import errors
 from analytics.catalogue import registry
-from models import result, settings
+from models import erasure, result, session, settings
 from models.base import Json
 from workers.celery import app
 from workers.errors import UnknownWorkError
@@ -51,10 +51,12 @@ def _open_snapshots(job: RunningJob) -> "list[engine.Snapshot]":
     from analytics import engine  # noqa: PLC0415 - heavy
     from models import lake  # noqa: PLC0415 - heavy
 
+    with session.transaction() as db:
+        erased = erasure.being_erased(db, job.organisation_id, job.dataset_versions)
     snapshots = []
     for name, version in job.dataset_versions.items():
         table = lake.open_table(settings.load().lake_location, organisation_id=str(job.organisation_id), dataset=name)
-        found = table.snapshot(version)
+        found = table.snapshot(version) if name not in erased else None
         if found is None:
             detail = f"Version {version} of {name} is no longer kept. Submit the report again without pinning it."
             raise errors.Refusal("dataset-version-gone", detail, {"dataset": name, "version": version})

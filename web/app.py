@@ -4,7 +4,7 @@ import flask
 from flask import json
 
 from web import errors, request_log
-from web.resources import datasets, documents, health, imports, jobs, metrics, report_types, reports
+from web.resources import customers, datasets, documents, health, imports, jobs, metrics, report_types, reports
 
 # Bodies other than uploads are a few parameters.
 LARGEST_JSON_BODY = 1024 * 1024
@@ -18,6 +18,7 @@ BLUEPRINTS = (
     jobs.blueprint,
     report_types.blueprint,
     datasets.blueprint,
+    customers.blueprint,
 )
 
 

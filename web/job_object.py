@@ -42,8 +42,8 @@ def of(job: Job) -> schemas.AnyJob:
             version = outcome.get("dataset_version")
             return schemas.CompactionJob(**_shared(job), kind=kind, dataset_version=version, links=_links(job))
         case JobKind.ERASURE as kind:
-            certificate = outcome.get("certificate")
-            return schemas.ErasureJob(**_shared(job), kind=kind, certificate=certificate, links=_links(job))
+            plan, certificate = outcome.get("plan"), outcome.get("certificate")
+            return schemas.ErasureJob(**_shared(job), kind=kind, plan=plan, certificate=certificate, links=_links(job))
 
 
 def _import(job: Job) -> schemas.ImportJob:

@@ -96,6 +96,12 @@ def cancel(job_id: str, kind: JobKind | None) -> flask.Response:
                 f"The job has already {'been cancelled' if job.status == JobStatus.CANCELLED else job.status}.",
                 facts={"job_status": job.status},
             )
+        if job.kind == JobKind.ERASURE and job.attempt > 0 and not job.params.get("dry_run"):
+            raise problems.Problem(
+                problem_types.NOT_STOPPABLE,
+                "The erasure has begun, and is finished whatever happens.",
+                facts={"job_status": job.status},
+            )
         with session.transaction() as db:
             change = transitions.cancel_queued if job.status == JobStatus.QUEUED else transitions.request_cancel
             changed = change(db, job.id, by=auth.caller().name, why=reason)

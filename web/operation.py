@@ -38,7 +38,12 @@ RERUN_OF_REPORT = (
     problem_types.DATASET_VERSION_GONE,
 )
 RERUN_OF_IMPORT = (problem_types.UPLOAD_GONE,)
-NO_RESULT = (problem_types.NOT_READY, problem_types.NO_RESULT, problem_types.RESULT_EXPIRED)
+NO_RESULT = (
+    problem_types.NOT_READY,
+    problem_types.NO_RESULT,
+    problem_types.RESULT_EXPIRED,
+    problem_types.RESULT_ERASED,
+)
 RESULT_HEADERS = ("ETag", "Content-Disposition")
 
 
@@ -142,7 +147,13 @@ def job_operations(jobs: Collection) -> tuple[Operation, ...]:
             scopes=write,
             body=schemas.CancelRequest,
             body_required=False,
-            problems=(*NO_SUCH_JOB, problem_types.JOB_FINISHED, problem_types.NOT_READY, *JSON_BODY),
+            problems=(
+                *NO_SUCH_JOB,
+                problem_types.JOB_FINISHED,
+                problem_types.NOT_STOPPABLE,
+                problem_types.NOT_READY,
+                *JSON_BODY,
+            ),
         ),
         Operation(
             "post",

@@ -3,7 +3,16 @@
 from typing import Any
 
 from models.api_key import Scope
-from web import catalogue_schemas, dataset_operations, formats, health_schemas, import_query, problem_types, schemas
+from web import (
+    catalogue_schemas,
+    customer_operations,
+    dataset_operations,
+    formats,
+    health_schemas,
+    import_query,
+    problem_types,
+    schemas,
+)
 from web.operation import (
     ACCEPTED,
     FINISHED,
@@ -98,31 +107,53 @@ REPORTS = (
     ),
 )
 
+FILE_PROBLEMS = (
+    problem_types.MALFORMED,
+    problem_types.INCOMPLETE_BODY,
+    problem_types.REQUEST_TIMEOUT,
+    problem_types.TOO_LARGE,
+    problem_types.UNSUPPORTED_MEDIA_TYPE,
+    problem_types.EMPTY_FILE,
+    problem_types.STORAGE_FULL,
+    *NO_SUCH_JOB,
+    *RERUN_OF_IMPORT,
+)
 IMPORTS = (
     Operation(
         "post",
         "/v1/imports",
         "submit_import",
         "Imports",
-        "Import a file; it is the body, or the form field `file`",
+        "Import a file; it is the body, or the form field `file`, or that of the job `upload`",
         {
             200: Reply("It finished within the time waited for", schemas.ImportJob, headers=FINISHED),
             202: Reply("Accepted and kept", schemas.ImportJob, headers=ACCEPTED),
         },
         scopes=(Scope.DATASETS_WRITE,),
         query=import_query.ImportQuery,
+        body_required=False,
         file_body=True,
         prefer=True,
         keyed=True,
-        problems=(
-            problem_types.MALFORMED,
-            problem_types.INCOMPLETE_BODY,
-            problem_types.REQUEST_TIMEOUT,
-            problem_types.TOO_LARGE,
-            problem_types.UNSUPPORTED_MEDIA_TYPE,
-            problem_types.EMPTY_FILE,
-            problem_types.STORAGE_FULL,
-        ),
+        problems=FILE_PROBLEMS,
+    ),
+    Operation(
+        "post",
+        "/v1/imports/preview",
+        "preview_import",
+        "Imports",
+        "Say what an import of a file would do: its dataset, its columns, its first rows, its rejects; nothing is written",
+        {
+            200: Reply("The preview", schemas.PreviewJob, headers=FINISHED),
+            202: Reply("It takes longer than was waited for; accepted and kept", schemas.PreviewJob, headers=ACCEPTED),
+        },
+        scopes=(Scope.DATASETS_WRITE,),
+        query=import_query.PreviewQuery,
+        body_required=False,
+        file_body=True,
+        prefer=True,
+        keyed=True,
+        problems=FILE_PROBLEMS,
     ),
     *job_operations(
         Collection(
@@ -224,4 +255,12 @@ SERVICE = (
     ),
 )
 
-ALL: tuple[Operation, ...] = (*REPORTS, *IMPORTS, *JOBS, *CATALOGUE, *dataset_operations.DATASETS, *SERVICE)
+ALL: tuple[Operation, ...] = (
+    *REPORTS,
+    *IMPORTS,
+    *JOBS,
+    *CATALOGUE,
+    *dataset_operations.DATASETS,
+    *customer_operations.CUSTOMERS,
+    *SERVICE,
+)

@@ -94,13 +94,20 @@ UPLOAD_GONE = ProblemType(
     "upload-gone",
     409,
     "The file of the import is not kept any more",
-    "Send the file again with POST /v1/imports. The files of failed and cancelled imports are kept for 7 days.",
+    "Send the file again with POST /v1/imports. The files of failed and cancelled imports are kept for 7 days, those of "
+    "previews for a day.",
 )
 NOT_REPEATABLE = ProblemType(
     "not-repeatable",
     409,
     "The job cannot be run again as it was",
     "This release does not know its type, or does not take its parameters. Submit it anew; /v1/report-types says how.",
+)
+NOT_STOPPABLE = ProblemType(
+    "not-stoppable",
+    409,
+    "The job cannot be stopped any more",
+    "An erasure that has begun is finished: half of it would help nobody. Fetch the job to see how it ends.",
 )
 IDEMPOTENCY_KEY_IN_USE = ProblemType(
     "idempotency-key-in-use",
@@ -126,6 +133,13 @@ DATASET_VERSION_GONE = ProblemType(
     "The version of the dataset is no longer kept",
     "Its files were removed, because a newer version had come long enough ago. /v1/datasets/{name}/versions says which "
     "versions can still be read (`gone_at` is null).",
+)
+RESULT_ERASED = ProblemType(
+    "result-erased",
+    410,
+    "The result was removed with a person who was erased",
+    "It listed a customer, or was asked about one, whose data have been erased for good. Run the job again: the new result is "
+    "made of what is left.",
 )
 TOO_LARGE = ProblemType(
     "too-large",
@@ -215,11 +229,13 @@ ALL: tuple[ProblemType, ...] = (
     NOT_READY,
     NO_RESULT,
     JOB_FINISHED,
+    NOT_STOPPABLE,
     UPLOAD_GONE,
     NOT_REPEATABLE,
     IDEMPOTENCY_KEY_IN_USE,
     VERSION_IS_CURRENT,
     RESULT_EXPIRED,
+    RESULT_ERASED,
     DATASET_VERSION_GONE,
     TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,

@@ -7,7 +7,7 @@ from typing import Any
 
 import flask
 
-from models import result, session
+from models import erasure_traces, result, session
 from models.job import Job
 from models.job_states import JobKind, JobStatus
 from models.result import Chunk, StoredResult
@@ -50,6 +50,13 @@ def stored_result(job: Job) -> StoredResult:
     require_succeeded(job)
     with session.transaction() as db:
         stored = result.find(db, job.id)
+    erased_at = (job.outcome or {}).get(erasure_traces.ERASED_AT)
+    if stored is None and erased_at is not None:
+        raise problems.Problem(
+            problem_types.RESULT_ERASED,
+            "The result has been removed because a person in it was erased. Run the job again on what is left.",
+            facts={"erased_at": erased_at},
+        )
     if stored is None:
         raise problems.Problem(
             problem_types.RESULT_EXPIRED,

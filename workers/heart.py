@@ -18,7 +18,7 @@ from celery.worker import state
 
 from models import admission, heartbeat, liveness, session, settings, tally, transitions
 from models.job import Job
-from models.job_states import JobStatus, Reason
+from models.job_states import JobKind, JobStatus, Reason
 from workers import broker, errors, identity, interrupts, job_problems, publisher, rescue, workboard
 from workers.workboard import Work
 
@@ -98,7 +98,7 @@ class Heart(bootsteps.Step):
             self._idle_claims[job.id] = self._idle_claims.get(job.id, 0) + 1
             if self._idle_claims[job.id] > TIMES_SEEN:
                 give_back(job)
-        elif job.cancel_requested_at is not None and _is_at(at, job):
+        elif job.cancel_requested_at is not None and _is_at(at, job) and _may_be_stopped(job):
             self._end_cancelled(job, at)
 
     def _end_cancelled(self, job: Job, at: Work) -> None:
@@ -189,6 +189,11 @@ def give_back(seen: Job) -> None:
         status = transitions.release(db, job, error=job_problems.database_away()) if job is not None else None
     if status is JobStatus.QUEUED:
         log.warning("gave back a job that nobody works at", job_id=str(seen.id), attempt=seen.attempt)
+
+
+def _may_be_stopped(job: Job) -> bool:
+    """Whether a job may be ended halfway: an erasure that has begun can only be finished."""
+    return job.kind != JobKind.ERASURE or bool(job.params.get("dry_run"))
 
 
 def _is_at(at: Work, job: Job | None) -> bool:

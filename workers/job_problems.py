@@ -106,6 +106,11 @@ _ALL = (
     JobProblem(
         "filter-type", "The filter compares things that cannot be compared", "Give a value of the column's type."
     ),
+    JobProblem(
+        "measure-type",
+        "A measure does not suit its column",
+        "Sums, means and percentiles need numbers; a grain needs a date or time.",
+    ),
     JobProblem("too-many-rows", "The answer would have too many rows", "Choose a longer period or fewer segments."),
     JobProblem(
         "too-many-cells",
@@ -126,6 +131,12 @@ _ALL = (
         "dataset-version-gone",
         "The pinned version is no longer kept",
         "Submit the report again, on the current version.",
+    ),
+    # The erasure.
+    JobProblem(
+        "erasure-overtaken",
+        "Imports kept bringing the customer back",
+        "Take the customer out of what your systems send, wait for the imports that run, and ask for the erasure again.",
     ),
     # The run.
     JobProblem("timed-out", "The job ran too long", "Narrow it with `start`, `end` or a filter."),

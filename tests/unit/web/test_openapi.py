@@ -63,24 +63,27 @@ def test_every_post_that_makes_a_job_takes_an_idempotency_key(document: dict[str
         operation.path for operation in operations.ALL if 202 in operation.replies and "cancel" not in operation.path
     }
     assert makers == {
-        *("/v1/reports", "/v1/imports", "/v1/datasets/{name}/restore"),
+        *("/v1/reports", "/v1/imports", "/v1/imports/preview", "/v1/datasets/{name}/restore"),
+        "/v1/customers/{customer_id}",
         *(f"/v1/{kind}/{{job_id}}/rerun" for kind in ("reports", "imports", "jobs")),
     }
     for path in makers:
-        operation = document["paths"][path]["post"]
+        methods = document["paths"][path]
+        operation = methods.get("post") or methods["delete"]
         assert "Idempotency-Key" in {parameter["name"] for parameter in operation["parameters"]}
         assert "Idempotent-Replayed" in operation["responses"]["202"]["headers"]
         for status, slug in (("409", "key-in-use"), ("422", "key-reused"), ("503", "outcome-unknown")):
             assert slug in operation["responses"][status]["description"]
 
 
-def test_only_the_body_of_a_cancellation_may_be_left_out(document: dict[str, Any]) -> None:
+def test_only_the_bodies_of_cancellations_and_files_may_be_left_out(document: dict[str, Any]) -> None:
     required = {
         path: methods["post"]["requestBody"]["required"]
         for path, methods in document["paths"].items()
         if "requestBody" in methods.get("post", {})
     }
-    assert {path for path, needed in required.items() if not needed} == {path for path in required if "cancel" in path}
+    without = {path for path in required if "cancel" in path} | {"/v1/imports", "/v1/imports/preview"}
+    assert {path for path, needed in required.items() if not needed} == without
 
 
 @pytest.mark.parametrize("name", sorted(examples.OF_MODEL))

@@ -1,0 +1,133 @@
+"""Imports, reports and erasures run in this process, as a worker's child runs them, on a lake and a database that are real."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import text
+
+from models import dataset, jobs, lake, organisations, session, settings, transitions
+from models.base import new_id
+from models.job import Job
+from models.job_states import JobKind
+from workers import identity
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An organisation and what is done for it."""
+
+    organisation_id: uuid.UUID
+
+    def accept(self, kind: JobKind, type_: str, params: Json, **more: Any) -> uuid.UUID:
+        with session.transaction() as db:
+            new = transitions.NewJob(
+                organisation_id=self.organisation_id, kind=kind, type=type_, params=params, queue="imports", **more
+            )
+            return transitions.accept(db, new).id
+
+    def accept_import(self, name: str, content: str, **params: Any) -> uuid.UUID:
+        job_id = new_id()
+        folder = settings.load().upload_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / str(job_id)).write_text(content)
+        filled = {"dataset": name, "timezone": "UTC", "currency": "GBP", **params}
+        return self.accept(JobKind.IMPORT, name, filled, id=job_id, upload={"bytes": len(content)})
+
+    def import_(self, name: str, content: str, **params: Any) -> Job:
+        return self.run(self.accept_import(name, content, **params))
+
+    def accept_report(self, type_: str = "rfm", **params: Any) -> uuid.UUID:
+        with session.transaction() as db:
+            current = dataset.current_sizes(db, self.organisation_id)
+        pins = {name: size.version for name, size in current.items() if name in {"orders", "customers"}}
+        return self.accept(
+            JobKind.REPORT, type_, {"timezone": "UTC", "currency": "GBP", **params}, dataset_versions=pins
+        )
+
+    def report(self, **params: Any) -> Job:
+        return self.run(self.accept_report(**params))
+
+    def accept_erasure(self, customer_id: str, *, dry_run: bool = False) -> uuid.UUID:
+        params = {"customer_id": customer_id, "dry_run": dry_run, "requested_by": "key rk_test"}
+        return self.accept(JobKind.ERASURE, "customers", params)
+
+    def erase(self, customer_id: str, *, dry_run: bool = False) -> Job:
+        return self.run(self.accept_erasure(customer_id, dry_run=dry_run))
+
+    def run(self, job_id: uuid.UUID) -> Job:
+        """Run a job to the end of one attempt; it is claimed and ended by the worker's own code."""
+        task_of(self.job(job_id))(str(job_id))
+        return self.job(job_id)
+
+    def start(self, job_id: uuid.UUID) -> Job:
+        """Claim a job and do nothing with it."""
+        with session.transaction() as db:
+            claimed = transitions.claim(db, job_id, worker_id=identity.worker_id(), pid=1, lease_seconds=600)
+        assert claimed is not None
+        return claimed
+
+    def job(self, job_id: uuid.UUID) -> Job:
+        with session.transaction() as db:
+            found = jobs.find(db, job_id)
+        assert found is not None
+        return found
+
+    def table(self, name: str) -> lake.LakeTable:
+        return lake.open_table(settings.load().lake_location, organisation_id=str(self.organisation_id), dataset=name)
+
+    def rows(self, name: str, version: int | None = None) -> list[Json]:
+        snapshot = self.table(name).snapshot(version)
+        assert snapshot is not None, f"{name} has no version {version}"
+        tables = [pq.read_table(file) for file in snapshot.files]
+        return pa.concat_tables(tables, promote_options="default").to_pylist() if tables else []
+
+    def gone(self, name: str) -> dict[int, bool]:
+        """Return which versions of a dataset the database calls unreadable."""
+        query = text(
+            "SELECT version, gone_at IS NOT NULL FROM dataset_versions WHERE organisation_id = :o AND dataset = :d"
+        )
+        with session.transaction() as db:
+            return dict(db.execute(query, {"o": self.organisation_id, "d": name}).all())
+
+
+def task_of(job: Job) -> Any:
+    from tasks import imports, reports  # noqa: PLC0415 - Celery is configured by then
+
+    return {JobKind.IMPORT: imports.run, JobKind.REPORT: reports.run, JobKind.ERASURE: imports.erase}[JobKind(job.kind)]
+
+
+def open_shop() -> Shop:
+    with session.transaction() as db:
+        return Shop(organisations.ensure(db, f"shop {uuid.uuid4()}").id)
+
+
+def lake_texts(shop: Shop) -> Mapping[Path, bytes]:
+    """Return everything in the organisation's part of the lake as text: Parquet files unpacked, logs as they are."""
+    root = Path(settings.load().lake_location) / str(shop.organisation_id)
+    return {path: _text(path) for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def _text(path: Path) -> bytes:
+    if path.suffix == ".parquet":
+        return repr(pq.read_table(path).to_pylist()).encode()
+    return path.read_bytes()
+
+
+def database_text() -> str:
+    """Return every row of every table, and every chunk of rows of results unpacked."""
+    pieces = []
+    with session.transaction() as db:
+        tables = db.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+        for name in tables:
+            for (row,) in db.execute(text(f'SELECT t::text FROM "{name}" AS t')):
+                pieces.append(f"{name}: {row}")
+        for (data,) in db.execute(text("SELECT data FROM result_chunks")):
+            pieces.append(repr(pq.read_table(pa.BufferReader(bytes(data))).to_pylist()))
+    return "\n".join(pieces)
