@@ -48,11 +48,11 @@ def accept(make: Callable[[Session], NewJob], key: Key | None = None) -> Accepte
     return accepted
 
 
-def answer(accepted: Accepted, query_wait: int | None) -> flask.Response:
+def answer(accepted: Accepted, query_wait: int | None, *, unless_said: int = 0) -> flask.Response:
     """Publish the job and answer with it, after it has finished or the caller's patience has."""
     if accepted.job.status == JobStatus.QUEUED:
         publishing.publish(accepted.job)
-    wait = waiting.wanted(query_wait)
+    wait = waiting.wanted(query_wait, otherwise=unless_said)
     job, headers = waiting.until_finished(accepted.job, wait)
     replayed = {idempotency_key.REPLAYED_HEADER: "true"} if accepted.replayed else {}
     response = job_object.accepted(job, waited=wait.seconds > 0, headers={**headers, **replayed})

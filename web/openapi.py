@@ -118,7 +118,7 @@ def _operation(operation: Operation, components: _Components) -> dict[str, Any]:
             "content": {"application/json": {"schema": _body(operation.body, components)}},
         }
     elif operation.file_body:
-        described["requestBody"] = {"required": True, "content": dict(FILE_BODY)}
+        described["requestBody"] = {"required": operation.body_required, "content": dict(FILE_BODY)}
     return described
 
 

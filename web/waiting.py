@@ -29,8 +29,11 @@ class Wait:
     headers: dict[str, str]
 
 
-def wanted(query_wait: int | None) -> Wait:
-    """Return how long the caller wants to wait; the query wins over the header, whose longer wishes are cut to the limit."""
+def wanted(query_wait: int | None, *, otherwise: int = 0) -> Wait:
+    """Return how long the caller wants to wait; the query wins over the header, whose longer wishes are cut to the limit.
+
+    `otherwise` is for callers who say nothing.
+    """
     if query_wait is not None:
         return Wait(query_wait, {})
     # A header that comes more than once has been joined by the server.
@@ -39,7 +42,7 @@ def wanted(query_wait: int | None) -> Wait:
         if match is not None:
             seconds = min(int(match[1]), schemas.LONGEST_WAIT)
             return Wait(seconds, {"Preference-Applied": f"wait={seconds}"})
-    return Wait(0, {})
+    return Wait(otherwise, {})
 
 
 def until_finished(job: Job, wait: Wait) -> tuple[Job, dict[str, str]]:

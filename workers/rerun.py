@@ -157,19 +157,22 @@ def _numbers(versions: dict[str, Size], needs: Needs, type_name: str) -> Json:
 
 
 def _prepare_import(job: Job, new_id: uuid.UUID) -> str:
-    folder = settings.load().upload_folder
     try:
-        _give_second_name(folder, job.id, new_id)
+        give_second_name(job.id, new_id)
     except FileNotFoundError as error:
-        detail = (
-            "The file of a succeeded import is not kept" if job.status == JobStatus.SUCCEEDED else "The file is gone"
-        )
+        was_imported = job.kind == JobKind.IMPORT and job.status == JobStatus.SUCCEEDED
+        detail = "The file of a succeeded import is not kept" if was_imported else "The file is gone"
         raise RefusedError(Why.UPLOAD_GONE, f"{detail}; send it again with POST /v1/imports.") from error
     return routing.queue_of_import(int((job.upload or {}).get("bytes", 0)))
 
 
-def _give_second_name(folder: Path, old: uuid.UUID, new: uuid.UUID) -> None:
-    """Let a file be known under another job's id too, durably. Each job removes its own name alone."""
+def give_second_name(old: uuid.UUID, new: uuid.UUID) -> None:
+    """Let a file be known under another job's id too, durably. Each job removes its own name alone.
+
+    Raises:
+        FileNotFoundError: the file is not kept any more.
+    """
+    folder = settings.load().upload_folder
     source, target = folder / str(old), folder / str(new)
     # Upkeep spares what is young: the file must be, before it has a name that no committed job explains.
     os.utime(source)

@@ -1,8 +1,9 @@
-"""Imports: a file is received, kept and accepted, once per idempotency key; what was rejected is read back."""
+"""Imports and their previews: a file is received, kept and accepted, once per idempotency key; rejects are read back."""
 
 import uuid
 
 import flask
+from sqlalchemy.orm import Session
 
 from models import base, transitions
 from models.api_key import Scope
@@ -14,6 +15,7 @@ from web import (
     idempotency_key,
     import_query,
     job_views,
+    kept_uploads,
     query,
     request_context,
     results,
@@ -25,6 +27,8 @@ from workers import routing
 blueprint = flask.Blueprint("imports", __name__, url_prefix="/v1/imports")
 
 PATH = "/v1/imports"
+# The type of a preview that is to find out the dataset.
+GUESSED = "auto"
 
 
 @blueprint.post("")
@@ -32,10 +36,15 @@ PATH = "/v1/imports"
 def submit() -> flask.Response:
     # The options are checked before the first byte is read: nobody should upload for an hour to learn of a typing error.
     options = query.read(import_query.ImportQuery)
-    key = idempotency_key.given()
-    job_id = base.new_id()
-    upload = uploads.receive(job_id)
-    return accepting.answer(_accept(job_id, options, upload, key), options.wait)
+    return accepting.answer(_submit(JobKind.IMPORT, options.dataset, options), options.wait)
+
+
+@blueprint.post("/preview")
+@auth.requires(Scope.DATASETS_WRITE)
+def preview() -> flask.Response:
+    options = query.read(import_query.PreviewQuery)
+    accepted = _submit(JobKind.PREVIEW, options.dataset or GUESSED, options)
+    return accepting.answer(accepted, options.wait, unless_said=schemas.LONGEST_WAIT)
 
 
 @blueprint.get("")
@@ -71,16 +80,28 @@ def rejects(job_id: str) -> flask.Response:
     return results.answer(job, results.stored_result(job), fmt, name=f"{job.type}-rejects-{job.id}")
 
 
-def _accept(
-    job_id: uuid.UUID, options: import_query.ImportQuery, upload: uploads.Upload, key: str | None
-) -> accepting.Accepted:
-    """Accept an import; the file is discarded unless a job may need it. Upkeep removes it where there turns out to be none."""
+def _submit(kind: JobKind, type_: str, options: import_query.AnyQuery) -> accepting.Accepted:
+    """Receive the file, or find the job that has it, and accept a job for it.
+
+    The file is discarded unless the job may need it. Upkeep removes it where there turns out to be none.
+    """
+    key = idempotency_key.given()
+    job_id = base.new_id()
+    earlier = kept_uploads.find(options.upload) if options.upload is not None else None
+    upload = kept_uploads.described(earlier) if earlier is not None else uploads.receive(job_id)
     asked = options.model_dump(mode="json", exclude_defaults=True, exclude={"wait"})
     bound = idempotency_key.bind(key, {"query": asked, "sha256": upload.sha256})
-    new = _new_job(job_id, options, upload)
+    new = _new_job(job_id, kind, type_, options, upload)
+
+    def make(_db: Session) -> transitions.NewJob:
+        # Not before it is known that no earlier request has made the job: its file may be gone since.
+        if earlier is not None:
+            kept_uploads.take(earlier, job_id)
+        return new
+
     needed = False
     try:
-        accepted = accepting.accept(lambda _db: new, bound)
+        accepted = accepting.accept(make, bound)
         needed = not accepted.replayed
         return accepted
     finally:
@@ -88,15 +109,17 @@ def _accept(
             uploads.discard(job_id)
 
 
-def _new_job(job_id: uuid.UUID, options: import_query.ImportQuery, upload: uploads.Upload) -> transitions.NewJob:
+def _new_job(
+    job_id: uuid.UUID, kind: JobKind, type_: str, options: import_query.AnyQuery, upload: uploads.Upload
+) -> transitions.NewJob:
     caller = auth.caller()
     filled_in = options.with_defaults(timezone=caller.timezone, currency=caller.currency)
     return transitions.NewJob(
         id=job_id,
         organisation_id=caller.organisation_id,
-        kind=JobKind.IMPORT,
-        type=options.dataset,
-        params=filled_in.model_dump(mode="json", exclude={"wait", "priority"}),
+        kind=kind,
+        type=type_,
+        params=filled_in.model_dump(mode="json", exclude={"wait", "priority", "upload"}),
         queue=routing.queue_of_import(upload.bytes),
         priority=options.priority,
         upload=upload.as_json(),
