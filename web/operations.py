@@ -3,7 +3,16 @@
 from typing import Any
 
 from models.api_key import Scope
-from web import catalogue_schemas, dataset_operations, formats, health_schemas, import_query, problem_types, schemas
+from web import (
+    catalogue_schemas,
+    customer_operations,
+    dataset_operations,
+    formats,
+    health_schemas,
+    import_query,
+    problem_types,
+    schemas,
+)
 from web.operation import (
     ACCEPTED,
     FINISHED,
@@ -246,4 +255,12 @@ SERVICE = (
     ),
 )
 
-ALL: tuple[Operation, ...] = (*REPORTS, *IMPORTS, *JOBS, *CATALOGUE, *dataset_operations.DATASETS, *SERVICE)
+ALL: tuple[Operation, ...] = (
+    *REPORTS,
+    *IMPORTS,
+    *JOBS,
+    *CATALOGUE,
+    *dataset_operations.DATASETS,
+    *customer_operations.CUSTOMERS,
+    *SERVICE,
+)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from analytics.datasets.preview import Preview
 from models import transitions
 from models.job_states import JobKind, JobStatus
+from web import erasure_schemas
 
 Item = TypeVar("Item")
 
@@ -48,6 +49,16 @@ class WaitQuery(Request):
 
 class SubmitQuery(WaitQuery):
     dry_run: bool = Field(default=False, description="Only say what would be done: nothing is accepted")
+
+
+class ErasureQuery(WaitQuery):
+    dry_run: bool = Field(default=False, description="Only say what would be removed, as a job that changes nothing")
+    priority: int = Field(
+        default=transitions.DEFAULT_PRIORITY,
+        ge=0,
+        le=LARGEST_PRIORITY,
+        description=PRIORITY,
+    )
 
 
 class RerunQuery(WaitQuery):
@@ -228,7 +239,10 @@ class CompactionJob(JobObject):
 
 class ErasureJob(JobObject):
     kind: Literal[JobKind.ERASURE]
-    certificate: dict[str, Any] | None = Field(description="What was removed, where and when, once it is done")
+    plan: erasure_schemas.ErasurePlan | None = Field(description="What it would remove; only of a dry run")
+    certificate: erasure_schemas.ErasureCertificate | None = Field(
+        description="What was removed, where and when, once it is done"
+    )
     links: JobLinks
 
 
