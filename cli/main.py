@@ -24,9 +24,11 @@ COMMANDS = {
     "sample": Registered("cli.sample", "Write generated CRM data to a folder."),
     "import": Registered("cli.import_file", "Import a file into a dataset."),
     "report": Registered("cli.report", "Run a report and show or save it."),
+    "datasets": Registered("cli.datasets", "List datasets and their versions, and restore an older one."),
     "jobs": Registered("cli.jobs", "List jobs, see why they wait, cancel them and run them again."),
     "organisations": Registered("cli.organisations", "List organisations and set their share of the workers."),
     "keys": Registered("cli.keys", "Create, list and revoke API keys."),
+    "lake": Registered("cli.lake", "See how the datasets' files lie, and have them tidied now."),
     "health": Registered("cli.health", "Tell a process manager whether a process does its work."),
     "doctor": Registered("cli.doctor", "Check that this installation is safe to trust with jobs."),
 }

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Row, bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from models.dataset import DatasetVersion
@@ -158,6 +159,33 @@ def keep(session: Session, organisation_id: uuid.UUID, dataset: str, *, grace: t
         leaving=frozenset(version for version, leaves in rows if leaves),
         busy=frozenset(map(str, busy)),
     )
+
+
+def unswept(session: Session, organisation_id: uuid.UUID, dataset: str) -> int:
+    """Return how many versions of a table are gone and still have their files."""
+    count = select(func.count()).where(
+        DatasetVersion.organisation_id == organisation_id,
+        DatasetVersion.dataset == dataset,
+        DatasetVersion.gone_at.is_not(None),
+        DatasetVersion.swept_at.is_(None),
+    )
+    return session.scalar(count) or 0
+
+
+def tables(
+    session: Session, *, organisation_id: uuid.UUID | None = None, dataset: str | None = None
+) -> list[DatasetVersion]:
+    """Return the newest version of every table: of one organisation, or of one dataset, where that is said."""
+    query = (
+        select(DatasetVersion)
+        .order_by(DatasetVersion.organisation_id, DatasetVersion.dataset, DatasetVersion.version.desc())
+        .ext(distinct_on(DatasetVersion.organisation_id, DatasetVersion.dataset))
+    )
+    if organisation_id is not None:
+        query = query.where(DatasetVersion.organisation_id == organisation_id)
+    if dataset is not None:
+        query = query.where(DatasetVersion.dataset == dataset)
+    return list(session.scalars(query))
 
 
 def note_swept(session: Session, organisation_id: uuid.UUID, dataset: str, versions: Collection[int]) -> int:

@@ -3,11 +3,15 @@
 Only SQL happens here. The jobs open the lake, in the workers that may.
 """
 
+import uuid
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from models import dataset, lake_retention, session, settings, transitions
+from models.dataset import DatasetVersion
+from models.job import Job
 from models.job_states import JobKind
-from models.lake_retention import Untidy
 from models.transitions import NewJob
 from workers import publisher, routing
 from workers.lake_jobs import sweeping
@@ -35,18 +39,34 @@ def tend() -> Tended:
             return Tended(0, 0)
         given_up = lake_retention.give_up_expired(db, keep=configured.lake_retention)
         untidy = lake_retention.untidy(db, small_files=configured.compact_files, litter=sweeping.litter_age())
-        accepted = [transitions.accept(db, new_job(table)) for table in untidy]
+        accepted = [
+            transitions.accept(
+                db,
+                _new_job(table.organisation_id, table.dataset, small_files=table.small_files, byte_count=table.bytes),
+            )
+            for table in untidy
+        ]
     publisher.publish({publisher.Lane(job.organisation_id, job.queue) for job in accepted})
     return Tended(len(given_up), len(accepted))
 
 
-def new_job(table: Untidy) -> NewJob:
+def tidy(db: Session, newest: DatasetVersion) -> Job:
+    """Accept a job that tidies a table now; it is published by the next sweep."""
+    small_files = newest.small_file_count or 0
+    return transitions.accept(
+        db,
+        _new_job(newest.organisation_id, newest.dataset, small_files=small_files, byte_count=newest.byte_count or 0),
+    )
+
+
+def _new_job(organisation_id: uuid.UUID, name: str, *, small_files: int, byte_count: int) -> NewJob:
     """Make the job that tidies a table; it finds out by itself what there is to do."""
-    rewritten = min(table.bytes, table.small_files * dataset.SMALL_FILE_BYTES) if table.scattered else 0
+    gathers = small_files >= settings.load().compact_files
+    rewritten = min(byte_count, small_files * dataset.SMALL_FILE_BYTES) if gathers else 0
     return NewJob(
-        organisation_id=table.organisation_id,
+        organisation_id=organisation_id,
         kind=JobKind.COMPACTION,
-        type=table.dataset,
+        type=name,
         params={},
         queue=routing.queue_of_lake_job(rewritten),
         priority=PRIORITY,

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import sqlalchemy
 from sqlalchemy.orm import Session
 
+from analytics.datasets import stored
 from models import dataset, lake, session, settings, transitions
 from models.base import Json
 from models.dataset import DatasetVersion
@@ -55,16 +56,16 @@ class Hands:
             done = self.table.commit(
                 str(job.id), lake.LakeChange(self.table.snapshot(), (path,), removed, schema, facts={})
             )
-            self.note(final.session, job, done)
+            self.note(final.session, job, done, schema)
         return done.version
 
-    def note(self, db: Session, job: Job, done: lake.Committed) -> None:
+    def note(self, db: Session, job: Job, done: lake.Committed, schema: pa.Schema) -> None:
         version = DatasetVersion(
             organisation_id=self.caller.organisation_id,
             dataset="orders",
             version=done.version,
             row_count=done.row_count,
-            columns={"order_id": "text"},
+            columns=stored.columns(schema),
             job_id=job.id,
             file_count=done.layout.files,
             byte_count=done.layout.bytes,

@@ -89,14 +89,21 @@ def test_the_files_of_a_version_go_with_it(orders: Hands) -> None:
     assert orders.sweep() == sweeping.Swept(0, 0, 0)
 
 
-def test_only_looking_removes_nothing(orders: Hands) -> None:
+def test_foreseeing_changes_nothing(orders: Hands) -> None:
     replace(orders, "1")
     replace(orders, "2")
-    orders.give_up(0)
+    orders.age(0, 90)
+    orders.age(1, 31)
+    for name in orders.files():
+        os.utime(Path(orders.table.uri, name), (0, 0))
     files = orders.files()
-    assert orders.sweep(dry_run=True).files == 1
+    with session.transaction() as db:
+        lake_retention.give_up_expired(db, keep=MONTH)
+        foreseen = sweeping.foresee(db, orders.table, orders.caller.organisation_id)
+        db.rollback()
+    assert (foreseen.files, foreseen.versions) == (1, 1)
     assert orders.files() == files
-    assert orders.versions()[0].swept_at is None
+    assert orders.versions()[0].gone_at is None
 
 
 def test_files_that_newer_versions_name_stay(orders: Hands) -> None:

@@ -10,6 +10,8 @@ from models.failpoints import Point
 if TYPE_CHECKING:
     import uuid
 
+    from sqlalchemy.orm import Session
+
     from models import lake
 
 # Beyond the time after which no process that could place a file is left alive.
@@ -36,7 +38,6 @@ def sweep(
     *,
     grace: timedelta = lake_retention.GRACE,
     young: timedelta | None = None,
-    dry_run: bool = False,
 ) -> Swept:
     """Remove the files of the versions that were marked as gone longer ago than `grace`, and what lies about.
 
@@ -51,11 +52,20 @@ def sweep(
         keep = lake_retention.keep(db, organisation_id, table.dataset, grace=grace)
     age = litter_age() if young is None else young
     rubbish = lake_sweeping.find(table, listing, keep, young_seconds=age.total_seconds())
-    if dry_run:
-        return Swept(len(rubbish.files), rubbish.bytes, len(keep.leaving))
     failpoints.hit(Point.SWEEP_BEFORE_REMOVAL)
     lake_sweeping.remove(table, rubbish)
     failpoints.hit(Point.SWEEP_AFTER_REMOVAL)
     with session.transaction() as db:
         versions = lake_retention.note_swept(db, organisation_id, table.dataset, keep.leaving)
     return Swept(len(rubbish.files), rubbish.bytes, versions)
+
+
+def foresee(db: "Session", table: "lake.LakeTable", organisation_id: "uuid.UUID") -> Swept:
+    """Say what would be removed once what `db` has marked by now has been marked for long enough."""
+    from models import lake_sweeping  # noqa: PLC0415 - heavy
+
+    listing = table.storage.listing()
+    # What this very transaction has marked was marked now.
+    keep = lake_retention.keep(db, organisation_id, table.dataset, grace=timedelta(seconds=-1))
+    rubbish = lake_sweeping.find(table, listing, keep, young_seconds=litter_age().total_seconds())
+    return Swept(len(rubbish.files), rubbish.bytes, lake_retention.unswept(db, organisation_id, table.dataset))
