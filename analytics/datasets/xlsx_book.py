@@ -16,6 +16,7 @@ LONGEST_PART = 32 * 1024**2
 # Texts are kept in memory as Arrow keeps them, in chunks.
 MOST_TEXT = 96 * 1024**2
 CHUNK_TEXTS = 64 * 1024
+TEXT_OVERHEAD = 8
 MOST_SHEETS = 1000
 MOST_FORMATS = 100_000
 OTHER_DOCUMENTS = {
@@ -69,8 +70,8 @@ class Book:
         self._targets: dict[str, tuple[str, str]] = {}
         self.from_1904 = False
         self._declared: list[tuple[str, str, str]] = []
-        self._read(self._relations_of(self.workbook), self._on_relation)
-        self._read(self.workbook, self._on_workbook)
+        self._read(self._relations_of(self.workbook), {"Relationship": self._on_relation})
+        self._read(self.workbook, {"workbookPr": self._on_properties, "sheet": self._on_sheet})
         self.sheets = tuple(self._sheets())
         self.kinds: Sequence[str | None] = ()
 
@@ -110,12 +111,11 @@ class Book:
     def _find_workbook(self) -> str:
         found: list[str] = []
 
-        def on_start(name: str, attributes: Mapping[str, str]) -> None:
-            if name == "Relationship" and attributes.get("Type", "").endswith("/officeDocument"):
+        def on_relation(attributes: xlsx_xml.Attributes) -> None:
+            if attributes.get("Type", "").endswith("/officeDocument"):
                 found.append(attributes.get("Target", "").lstrip("/"))
 
-        if self.has("_rels/.rels"):
-            self._read("_rels/.rels", on_start)
+        self._read("_rels/.rels", {"Relationship": on_relation})
         part = next((part for part in found if self.has(part)), WORKBOOK)
         if not self.has(part):
             raise errors.Refusal(
@@ -128,7 +128,7 @@ class Book:
     def _relations_of(self, part: str) -> str:
         return posixpath.join(posixpath.dirname(part), "_rels", posixpath.basename(part) + ".rels")
 
-    def _read(self, part: str, on_start: xlsx_xml.Start) -> None:
+    def _read(self, part: str, starts: Mapping[str, xlsx_xml.Start]) -> None:
         if not self.has(part):
             return
         if self.size_of(part) > LONGEST_PART:
@@ -137,23 +137,20 @@ class Book:
                 f"The workbook's part {part} has {self.size_of(part):,} bytes; no spreadsheet program writes that.",
                 {"part": part},
             )
-        xlsx_xml.read_all(self.pieces(part), on_start, part=part)
+        xlsx_xml.read_all(self.pieces(part), starts, part=part)
 
-    def _on_relation(self, name: str, attributes: Mapping[str, str]) -> None:
+    def _on_relation(self, attributes: xlsx_xml.Attributes) -> None:
         # A part outside the file is never read.
-        if (
-            name == "Relationship"
-            and attributes.get("TargetMode") != "External"
-            and len(self._targets) < MOST_SHEETS * 2
-        ):
+        if attributes.get("TargetMode") != "External" and len(self._targets) < MOST_SHEETS * 2:
             target = attributes.get("Target", "")
             part = target.lstrip("/") if target.startswith("/") else posixpath.join(self._folder, target)
             self._targets[attributes.get("Id", "")] = (posixpath.normpath(part), attributes.get("Type", ""))
 
-    def _on_workbook(self, name: str, attributes: Mapping[str, str]) -> None:
-        if name == "workbookPr":
-            self.from_1904 = attributes.get("date1904", "0") in ("1", "true")
-        elif name == "sheet" and len(self._declared) < MOST_SHEETS:
+    def _on_properties(self, attributes: xlsx_xml.Attributes) -> None:
+        self.from_1904 = attributes.get("date1904", "0") in ("1", "true")
+
+    def _on_sheet(self, attributes: xlsx_xml.Attributes) -> None:
+        if len(self._declared) < MOST_SHEETS:
             relation = xlsx_xml.attribute(attributes, "id") or ""
             self._declared.append((attributes.get("name", ""), relation, attributes.get("state", "visible")))
 
@@ -177,10 +174,9 @@ class _Styles:
         self._kinds: list[str | None] = []
 
     def read(self, book: Book, part: str) -> list[str | None]:
-        def nothing(_: str) -> None:
-            return
-
-        for _ in xlsx_xml.Reader(self._on_start, self._on_end, nothing, part=part).feed(book.pieces(part)):
+        starts = {"numFmt": self._on_code, "cellXfs": self._on_formats, "xf": self._on_format}
+        reader = xlsx_xml.Reader(starts, {"cellXfs": self._on_formats_end}, part=part)
+        for _ in reader.feed(book.pieces(part)):
             if len(self._kinds) > MOST_FORMATS or len(self._codes) > MOST_FORMATS:
                 raise errors.Refusal(
                     "unsafe-workbook",
@@ -189,18 +185,20 @@ class _Styles:
                 )
         return self._kinds
 
-    def _on_start(self, name: str, attributes: Mapping[str, str]) -> None:
-        if name == "numFmt":
-            self._codes[_number(attributes.get("numFmtId"))] = attributes.get("formatCode", "")[:1000]
-        elif name == "cellXfs":
-            self._inside = True
-        elif name == "xf" and self._inside:
+    def _on_code(self, attributes: xlsx_xml.Attributes) -> None:
+        self._codes[_number(attributes.get("numFmtId"))] = attributes.get("formatCode", "")[:1000]
+
+    def _on_formats(self, _: xlsx_xml.Attributes) -> None:
+        self._inside = True
+
+    def _on_formats_end(self) -> None:
+        self._inside = False
+
+    def _on_format(self, attributes: xlsx_xml.Attributes) -> None:
+        if self._inside:
             number = _number(attributes.get("numFmtId"))
             code = self._codes.get(number)
             self._kinds.append(xlsx_values.format_kind(code) if code else xlsx_values.BUILT_IN.get(number))
-
-    def _on_end(self, name: str) -> None:
-        self._inside = self._inside and name != "cellXfs"
 
 
 class _Texts:
@@ -211,15 +209,16 @@ class _Texts:
         self._spoken = False
         self._pieces: list[str] = []
         self._texts: list[str] = []
+        self._length = 0
 
     def read(self, book: Book, part: str) -> list[pa.Array]:
         chunks: list[pa.Array] = []
-        size = 0
-        for _ in xlsx_xml.Reader(self._on_start, self._on_end, self._on_text, part=part).feed(book.pieces(part)):
+        starts = {"t": self._on_text_start, "rPh": self._on_spoken}
+        ends = {"t": self._on_text_end, "rPh": self._on_spoken_end, "si": self._on_item_end}
+        for _ in xlsx_xml.Reader(starts, ends, self._on_text, part=part).feed(book.pieces(part)):
             if len(self._texts) >= CHUNK_TEXTS:
                 chunks.append(self._taken())
-                size += chunks[-1].nbytes
-            if size > MOST_TEXT or sum(map(len, self._pieces[-1:])) > MOST_TEXT:
+            if self._length > MOST_TEXT:
                 raise errors.Refusal(
                     "workbook-too-large",
                     f"The workbook has more than {MOST_TEXT // 1024**2} MB of different texts. Save the sheet as CSV.",
@@ -231,24 +230,28 @@ class _Texts:
         texts, self._texts = self._texts, []
         return pa.array(texts, pa.string())
 
-    def _on_start(self, name: str, _: Mapping[str, str]) -> None:
-        if name == "t":
-            self._inside = not self._spoken
-        elif name == "rPh":
-            self._spoken = True
+    def _on_text_start(self, _: xlsx_xml.Attributes) -> None:
+        self._inside = not self._spoken
 
-    def _on_end(self, name: str) -> None:
-        if name == "t":
-            self._inside = False
-        elif name == "rPh":
-            self._spoken = False
-        elif name == "si":
-            self._texts.append(xlsx_values.unescape("".join(self._pieces)))
-            self._pieces = []
+    def _on_text_end(self) -> None:
+        self._inside = False
+
+    def _on_spoken(self, _: xlsx_xml.Attributes) -> None:
+        self._spoken = True
+
+    def _on_spoken_end(self) -> None:
+        self._spoken = False
+
+    def _on_item_end(self) -> None:
+        self._texts.append(xlsx_values.unescape("".join(self._pieces)))
+        self._pieces = []
+        # What a text takes beside its characters counts too, or many empty ones would be free.
+        self._length += TEXT_OVERHEAD
 
     def _on_text(self, text: str) -> None:
         if self._inside:
             self._pieces.append(text)
+            self._length += len(text)
 
 
 def _number(text: str | None) -> int:

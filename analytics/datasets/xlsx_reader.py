@@ -85,7 +85,8 @@ class XlsxReader:
         return self._tally.found()
 
     def read(self) -> Iterator[batches.Parse]:
-        size = cells.rows_at_once(len(self._headers))
+        # Cells that are objects of Python take some ten times the room that they take in columns.
+        size = max(cells.FEWEST_ROWS, cells.rows_at_once(len(self._headers)) // 8)
         waiting: list[xlsx_sheet.Row] = []
         for row in self._unread:
             waiting.append(row)

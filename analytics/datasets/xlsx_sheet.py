@@ -1,6 +1,6 @@
 """The rows of a sheet, one after another, with values of the types that the cells have."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from analytics import errors
@@ -34,27 +34,28 @@ class SheetRows:
 
     def __init__(self, book: xlsx_book.Book, sheet: xlsx_book.Sheet, kinds: Sequence[str | None]) -> None:
         self._book = book
-        self._sheet = sheet
-        self._kinds = kinds
+        self._part = sheet.part
+        # By what the cells say: a style is a number, written.
+        self._kinds = {str(style): kind for style, kind in enumerate(kinds) if kind is not None}
         self._ready: list[Row] = []
         self._columns: dict[str, int] = {}
         self._number = 0
         self._values: list[Value] = []
         self._column = -1
-        self._type = "n"
-        self._style = 0
-        self._text: list[str] = []
-        self._takes = False
-        self._spoken = False
-        self._formula = False
-        self._has_value = False
-        self._length = 0
+        self._cell: xlsx_xml.Attributes = {}
+        self._text = ""
+        self._takes = self._spoken = False
+        self._formula = self._has_value = False
         self.read_bytes = 0
 
     def __iter__(self) -> Iterator[Row]:
-        part = self._sheet.part
-        reader = xlsx_xml.Reader(self._on_start, self._on_end, self._on_text, part=part)
-        for _ in reader.feed(self._counted(self._book.pieces(part))):
+        value = self._start_value
+        starts = {"c": self._start_cell, "v": value, "t": value, "row": self._start_row}
+        starts |= {"f": self._start_formula, "rPh": self._start_spoken}
+        ends = {"c": self._end_cell, "v": self._end_value, "t": self._end_value}
+        ends |= {"row": self._end_row, "rPh": self._end_spoken}
+        reader = xlsx_xml.Reader(starts, ends, self._on_text, part=self._part)
+        for _ in reader.feed(self._counted(self._book.pieces(self._part))):
             if self._ready:
                 ready, self._ready = self._ready, []
                 yield from ready
@@ -64,52 +65,45 @@ class SheetRows:
             self.read_bytes += len(piece)
             yield piece
 
-    def _on_start(self, name: str, attributes: Mapping[str, str]) -> None:
-        if name == "c":
-            self._start_cell(attributes)
-        elif name in ("v", "t"):
-            self._takes = not self._spoken
-            self._has_value = True
-        elif name == "row":
-            given = attributes.get("r")
-            self._number = int(given) if given and given.isdecimal() and len(given) < 10 else self._number + 1
-            self._values, self._column = [], -1
-        elif name == "f":
-            self._formula = True
-        elif name == "rPh":
-            self._spoken = True
+    def _start_row(self, attributes: xlsx_xml.Attributes) -> None:
+        given = attributes.get("r")
+        self._number = int(given) if given and given.isdecimal() and len(given) < 10 else self._number + 1
+        self._values, self._column = [], -1
 
-    def _on_end(self, name: str) -> None:
-        if name == "c":
-            self._end_cell()
-        elif name in ("v", "t"):
-            self._takes = False
-        elif name == "row":
-            if self._values:
-                self._ready.append(Row(self._number, self._values))
-        elif name == "rPh":
-            self._spoken = False
+    def _end_row(self) -> None:
+        if self._values:
+            self._ready.append(Row(self._number, self._values))
+
+    def _start_cell(self, attributes: xlsx_xml.Attributes) -> None:
+        self._cell = attributes
+        self._text = ""
+        self._formula = self._has_value = False
+
+    def _start_value(self, _: xlsx_xml.Attributes) -> None:
+        self._takes = not self._spoken
+        self._has_value = True
+
+    def _end_value(self) -> None:
+        self._takes = False
+
+    def _start_formula(self, _: xlsx_xml.Attributes) -> None:
+        self._formula = True
+
+    def _start_spoken(self, _: xlsx_xml.Attributes) -> None:
+        self._spoken = True
+
+    def _end_spoken(self) -> None:
+        self._spoken = False
 
     def _on_text(self, text: str) -> None:
         if self._takes:
-            self._text.append(text)
-            self._length += len(text)
-            if self._length > LONGEST_CELL:
+            self._text += text
+            if len(self._text) > LONGEST_CELL:
                 raise errors.Refusal(
                     "unsafe-workbook",
                     f"A cell in row {self._number} has more than {LONGEST_CELL:,} characters; no program writes that.",
-                    {"part": self._sheet.part, "row": self._number},
+                    {"part": self._part, "row": self._number},
                 )
-
-    def _start_cell(self, attributes: Mapping[str, str]) -> None:
-        place = attributes.get("r")
-        self._column = self._column + 1 if place is None else self._column_of(place)
-        self._type = attributes.get("t", "n")
-        style = attributes.get("s")
-        self._style = int(style) if style and style.isdecimal() and len(style) < 8 else 0
-        self._text = []
-        self._length = 0
-        self._formula = self._has_value = False
 
     def _column_of(self, place: str) -> int:
         letters = place.rstrip("0123456789")
@@ -125,22 +119,22 @@ class SheetRows:
         return column
 
     def _end_cell(self) -> None:
+        place = self._cell.get("r")
+        self._column = column = self._column + 1 if place is None else self._column_of(place)
         value = self._value() if self._has_value else Fault(NO_VALUE) if self._formula else None
         if value is None:
             return
-        missing = self._column - len(self._values)
-        if missing > 0:
-            if self._column >= limits.MAX_COLUMNS:
-                limits.check_columns(self._column + 1)
-            self._values.extend([None] * missing)
-        elif missing < 0:
-            self._values[self._column] = value
-            return
-        self._values.append(value)
+        missing = column - len(self._values)
+        if missing:
+            # A cell that comes twice, or late, is where it says that it is.
+            limits.check_columns(column + 1)
+            self._values.extend([None] * (missing + 1))
+            self._values[column] = value
+        else:
+            self._values.append(value)
 
     def _value(self) -> Value:
-        text = "".join(self._text)
-        kind = self._type
+        text, kind = self._text, self._cell.get("t", "n")
         if kind == "s":
             return int(text) if text.isdecimal() and len(text) < 10 else Fault(text)
         if kind == "n":
@@ -155,13 +149,13 @@ class SheetRows:
     def _number_value(self, text: str) -> Value:
         if not text:
             return None
-        kind = self._kinds[self._style] if self._style < len(self._kinds) else None
-        if kind is None and text.isdecimal() and text.isascii():
+        style = self._kinds.get(self._cell.get("s", "0"))
+        if style is None and text.isdecimal() and text.isascii():
             return text.encode()
         try:
             number = float(text)
         except ValueError:
             return Fault(text)
-        if kind is not None:
-            return xlsx_values.moment(number, kind, from_1904=self._book.from_1904) or number
-        return number
+        if style is None:
+            return number
+        return xlsx_values.moment(number, style, from_1904=self._book.from_1904) or number

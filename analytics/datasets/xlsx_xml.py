@@ -10,17 +10,31 @@ DEEPEST = 64
 LONGEST_TOKEN = 8 * 1024**2
 FED_AT_ONCE = 64 * 1024
 
-Start = Callable[[str, Mapping[str, str]], None]
+MOST_NAMES = 1000
+
+Attributes = Mapping[str, str]
+Start = Callable[[Attributes], None]
+End = Callable[[], None]
+
+
+def _pass_over(_: object = None) -> None:
+    """For tags and text that nobody asked for."""
 
 
 class Reader:
-    """Feeds a part of a workbook to handlers that get names without their prefixes."""
+    """Feeds a part of a workbook to handlers, one for each tag, by its name without a prefix."""
 
-    def __init__(self, start: Start, end: Callable[[str], None], text: Callable[[str], None], *, part: str) -> None:
+    def __init__(
+        self,
+        starts: Mapping[str, Start],
+        ends: Mapping[str, End] | None = None,
+        text: Callable[[str], None] = _pass_over,
+        *,
+        part: str,
+    ) -> None:
         self._part = part
-        self._start, self._end = start, end
         self._depth = 0
-        self._local: dict[str, str] = {}
+        self._starts, self._ends = dict(starts), dict(ends or {})
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._on_start
@@ -52,21 +66,24 @@ class Reader:
                 "damaged-file", f"The workbook is damaged: its part {self._part} is no XML ({error}). Save it again."
             ) from error
 
-    def _on_start(self, name: str, attributes: Mapping[str, str]) -> None:
+    def _on_start(self, name: str, attributes: Attributes) -> None:
         self._depth += 1
         if self._depth > DEEPEST:
             self._refuse(f"nests its tags more than {DEEPEST} deep")
-        local = self._local.get(name)
-        if local is None:
-            local = name.rpartition(":")[2]
-            # Few names occur; a file of many is not remembered.
-            if len(self._local) < 1000:
-                self._local[name] = local
-        self._start(local, attributes)
+        (self._starts.get(name) or self._find(name, self._starts))(attributes)
 
     def _on_end(self, name: str) -> None:
         self._depth -= 1
-        self._end(self._local.get(name) or name.rpartition(":")[2])
+        handler = self._ends.get(name)
+        if handler is not None or (":" in name and (handler := self._ends.get(name.rpartition(":")[2])) is not None):
+            handler()
+
+    def _find(self, name: str, handlers: dict[str, Start]) -> Start:
+        """The handler of a tag that was not seen before; few names occur, and a file of many is not remembered."""
+        handler = handlers.get(name.rpartition(":")[2], _pass_over)
+        if len(handlers) < MOST_NAMES:
+            handlers[name] = handler
+        return handler
 
     def _on_doctype(self, *_: object) -> None:
         self._refuse("declares a document type, which can hide entities")
@@ -79,17 +96,13 @@ class Reader:
         )
 
 
-def read_all(pieces: Iterator[bytes], start: Start, *, part: str) -> None:
+def read_all(pieces: Iterator[bytes], starts: Mapping[str, Start], *, part: str) -> None:
     """Read a part of which only the tags matter."""
-
-    def ignore(_: str) -> None:
-        return
-
-    for _ in Reader(start, ignore, ignore, part=part).feed(pieces):
+    for _ in Reader(starts, part=part).feed(pieces):
         pass
 
 
-def attribute(attributes: Mapping[str, str], name: str) -> str | None:
+def attribute(attributes: Attributes, name: str) -> str | None:
     """An attribute by its name without prefix."""
     for key, value in attributes.items():
         if key == name or key.endswith(f":{name}"):
