@@ -1,5 +1,6 @@
 """One currency for a report: rows in others are converted at the rate of their day, or left out and counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -38,28 +39,45 @@ class Rates:
     base: str
 
 
-def convert(rows: ir.Table, rates: Rates, *, wanted: str, present: tuple[str, str] | None, zone: str) -> Conversion:
-    """Bring `amount` into the wanted currency.
+def convert(  # noqa: PLR0913 - each is an independent part of the question
+    rows: ir.Table,
+    rates: Rates,
+    *,
+    wanted: str,
+    present: tuple[str, str] | None,
+    zone: str,
+    amounts: Sequence[str] = ("amount",),
+    moment: str = "ordered_at",
+) -> Conversion:
+    """Bring the columns of `amounts` into the wanted currency, at the rate of the local day of `moment`.
 
-    Columns in: currency, amount, ordered_at. `present` is the least and greatest currency code among the rows.
+    Columns in: currency, `amounts`, `moment`. `present` is the least and greatest currency code among the rows.
     Money that is all in one other currency and cannot be converted is reported as it is, with a warning; several
     currencies are never added together, so rows without a rate are then left out.
     """
     if present is None or present == (wanted, wanted):
         return Conversion(rows, wanted)
     rows = rows.mutate(currency=rows.currency.fill_null(wanted))
-    priced = rows.mutate(rate=_same(rows, wanted)) if rates.table is None else _priced(rows, rates, wanted, zone)
+    priced = (
+        rows.mutate(rate=_same(rows, wanted))
+        if rates.table is None
+        else _priced(rows, rates, wanted, _Day(moment, zone))
+    )
     counts = priced.aggregate(total=priced.count(), lost=priced.rate.isnull().sum()).to_pyarrow().to_pylist()[0]
     lost = counts["lost"] or 0
     if present[0] == present[1] and lost == counts["total"]:
         detail = f"All money is in {present[0]} and no rate brings it into {wanted}; it is reported in {present[0]}."
         return Conversion(rows, present[0], warnings=(result.ResultWarning("other-currency", detail),))
     kept = priced.filter(priced.rate.notnull())
-    own = kept.amount.cast(_EXACT)
-    converted = ibis.ifelse(kept.currency == wanted, own, (own * kept.rate).round(8).cast(_EXACT))
+    converted = {name: _converted(kept, name, wanted) for name in amounts}
     return Conversion(
-        kept.mutate(amount=converted).drop("rate"), wanted, lost, _warn(lost, wanted, known=rates.table is not None)
+        kept.mutate(**converted).drop("rate"), wanted, lost, _warn(lost, wanted, known=rates.table is not None)
     )
+
+
+def _converted(rows: ir.Table, name: str, wanted: str) -> ir.Value:
+    own = rows[name].cast(_EXACT)
+    return ibis.ifelse(rows.currency == wanted, own, (own * rows.rate).round(8).cast(_EXACT))
 
 
 def _warn(lost: int, wanted: str, *, known: bool) -> tuple[result.ResultWarning, ...]:
@@ -78,12 +96,24 @@ def _same(rows: ir.Table, wanted: str) -> ir.Value:
     return ibis.ifelse(rows.currency == wanted, _one(), ibis.null().cast(_RATE))
 
 
-def _priced(rows: ir.Table, rates: Rates, wanted: str, zone: str) -> ir.Table:
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """The day whose rate counts: the local day of an instant, or a column that is a day already."""
+
+    moment: str
+    zone: str
+
+    def of(self, rows: ir.Table) -> ir.DateValue:
+        column = rows[self.moment]
+        return column if column.type().is_date() else calendar.local_date(column, self.zone)
+
+
+def _priced(rows: ir.Table, rates: Rates, wanted: str, day: _Day) -> ir.Table:
     """Add `rate`: units of the wanted currency for one of the row's, by the latest rates on or before its local day."""
     table = rates.table
     if table is None:
         return rows.mutate(rate=_same(rows, wanted))
-    rows = rows.mutate(day=calendar.local_date(rows.ordered_at, zone))
+    rows = rows.mutate(day=day.of(rows))
     own = table.select(rate_currency="currency", rate_on="on", own_rate=table.rate.cast(_RATE))
     priced = rows.asof_join(own, on=rows.day >= own.rate_on, predicates=[rows.currency == own.rate_currency])
     rate = ibis.ifelse(priced.currency == rates.base, _one(), priced.own_rate)

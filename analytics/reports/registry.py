@@ -5,11 +5,12 @@ from types import MappingProxyType
 from typing import Any
 
 from analytics import result
-from analytics.reports import clv, cohort_retention, mrr, revenue_trend, rfm
+from analytics.reports import aggregate, clv, cohort_retention, mrr, revenue_trend, rfm
 
 # Each takes the open tables by dataset and the parameters of its own type.
 COMPUTE: Mapping[str, Callable[[Mapping[str, Any], Any], result.Result]] = MappingProxyType(
     {
+        "aggregate": aggregate.compute,
         "clv": clv.compute,
         "cohort_retention": cohort_retention.compute,
         "mrr": mrr.compute,

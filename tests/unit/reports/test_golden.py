@@ -45,6 +45,15 @@ copy (
     from read_csv('{source}', all_varchar = true)
 ) to '{target}'"""
 
+PIPELINE = """
+copy (
+    select opportunity_id as deal_id, sales_agent as owner, product, account as customer_id,
+        engage_date::timestamptz as created_at, close_date::timestamptz as closed_at, close_value::decimal(18, 4) as amount,
+        case lower(deal_stage) when 'won' then 'won' when 'lost' then 'lost' else 'open' end as status, deal_stage as stage,
+        'USD' as currency
+    from read_csv('{source}', all_varchar = true)
+) to '{target}'"""
+
 
 class Shop:
     """One data set as the lake would hold it."""
@@ -203,3 +212,69 @@ def test_cdnow_customers(cdnow: Shop) -> None:
     assert answer.summary["as_of"] == "1998-07-01T00:00:00Z"
     assert min(row["recency_days"] for row in rows) == 1
     _assert_invariants(answer)
+
+
+def test_aggregate_finds_what_is_known_of_the_retail_file(retail: Shop) -> None:
+    distinct = [
+        {"op": "count_distinct", "column": column, "name": name}
+        for column, name in (("customer_id", "customers"), ("order_id", "invoices"), ("product_id", "codes"))
+    ]
+    measures = [{"op": "count"}, *distinct, {"op": "sum", "column": "amount", "name": "revenue"}]
+    clean = retail.ask("aggregate", dataset="order_lines", measures=measures, filter=CLEAN)
+    assert clean.rows.to_pylist() == [
+        {"count": 397_884, "customers": 4_338, "invoices": 18_532, "codes": 3_665, "revenue": Decimal("8911407.904")}
+    ]
+    known = retail.ask("aggregate", dataset="order_lines", measures=measures, filter=KNOWN)
+    assert known.summary["totals"]["revenue"] == "8300065.814"
+    by_month = retail.ask(
+        "aggregate",
+        dataset="order_lines",
+        measures=measures,
+        filter=CLEAN,
+        dimensions=[{"column": "ordered_at", "grain": "month", "name": "month"}],
+    )
+    wanted = list(_answers("online_retail/answers/monthly_revenue.csv"))
+    assert [
+        (f"{row['month']:%Y-%m}", row["invoices"], row["customers"], row["revenue"])
+        for row in by_month.rows.to_pylist()
+    ] == [(want["month"], int(want["orders"]), int(want["customers"]), Decimal(want["revenue"])) for want in wanted]
+    _assert_invariants(by_month)
+
+
+def test_aggregate_finds_what_each_agent_has_won(tmp_path: Path) -> None:
+    pipeline = _shop(tmp_path, sql=PIPELINE, source="crm_pipeline/sales_pipeline.csv.gz", dataset="deals", zone="UTC")
+
+    def count(*statuses: str) -> dict[str, Any]:
+        return {"op": "count", "where": {"column": "status", "op": "in", "value": list(statuses)}}
+
+    answer = pipeline.ask(
+        "aggregate",
+        currency="USD",
+        dataset="deals",
+        dimensions=[{"column": "owner"}],
+        measures=[
+            {**count("won"), "name": "won"},
+            {**count("lost"), "name": "lost"},
+            {**count("open"), "name": "open"},
+            {"op": "ratio", "name": "win_rate", "numerator": count("won"), "denominator": count("won", "lost")},
+            {
+                "op": "sum",
+                "column": "amount",
+                "where": {"column": "status", "op": "eq", "value": "won"},
+                "name": "revenue",
+            },
+        ],
+    )
+    totals = answer.summary["totals"]
+    assert (totals["won"], totals["lost"], totals["open"], totals["revenue"]) == (4_238, 2_473, 2_089, "10005534.00")
+    assert totals["win_rate"] == pytest.approx(0.6315005, abs=1e-7)
+    found = {row["owner"]: row for row in answer.rows.to_pylist()}
+    for want in _answers("crm_pipeline/answers/by_agent.csv"):
+        row = found.get(want["sales_agent"])
+        if row is None:
+            # Nobody has given this agent a deal.
+            assert (want["won"], want["lost"], want["open"]) == ("0", "0", "0")
+            continue
+        assert [row[name] for name in ("won", "lost", "open")] == [int(want[name]) for name in ("won", "lost", "open")]
+        assert row["revenue"] == Decimal(want["won_revenue"])
+        assert row["win_rate"] == pytest.approx(float(want["win_rate"]), abs=1e-6)
