@@ -43,13 +43,16 @@ class Api:
     def post(self, path: str, body: Json | None = None) -> Json:
         return _checked(self._send("POST", path, json=body)).json()  # type: ignore[no-any-return]
 
-    def upload(self, file: Path, params: Mapping[str, Any], report: Reporter) -> Json:
-        """Send a file to be imported, block by block; the answer is the job."""
+    def delete(self, path: str, **params: Any) -> Json:
+        return _checked(self._send("DELETE", path, params=params)).json()  # type: ignore[no-any-return]
+
+    def upload(self, file: Path, params: Mapping[str, Any], report: Reporter, *, path: str = "/v1/imports") -> Json:
+        """Send a file to be imported or previewed, block by block; the answer is the job."""
         size = file.stat().st_size
         with file.open("rb") as source:
             answer = self._send(
                 "POST",
-                "/v1/imports",
+                path,
                 params=params,
                 content=_blocks(source, size, report),
                 headers={

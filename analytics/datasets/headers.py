@@ -21,6 +21,7 @@ class How(enum.StrEnum):
     CALLER = "caller"  # the caller's mapping says so
     EXACT = "exact"  # it has the column's name
     USUAL_NAME = "usual-name"  # other systems call the column so
+    ASSUMED = "assumed"  # a preview takes it so until its question is answered
     EXTRA = "extra"  # it is no canonical column, and kept under a name of its own
 
 

@@ -43,8 +43,8 @@ class ColumnPreview(_Part):
     confidence: float = Field(
         ge=0,
         le=1,
-        description="1 for a name that is exact or said by the caller, 0.9 for a usual name; times the share of the "
-        "values that look like the type",
+        description="1 for a name that is exact or said by the caller, 0.9 for a usual name, 0.5 for one that is assumed; "
+        "times the share of the values that look like the type",
     )
     samples: list[str] = Field(description="Up to three different values, as they are written")
     empty: float = Field(ge=0, le=1, description="Share of the rows without a value")
@@ -56,6 +56,13 @@ class ColumnWithoutHeader(_Part):
     column: str
     required: bool
     description: str
+
+
+class StoredColumn(_Part):
+    """A column of the rows as they would be stored."""
+
+    name: str
+    type: str
 
 
 class RowCounts(_Part):
@@ -123,7 +130,8 @@ class Preview(_Part):
     dataset: DatasetChoice
     mapping: list[ColumnPreview] = Field(description="The columns of the file, in its order")
     unmapped: list[ColumnWithoutHeader] = Field(description="Columns of the dataset that nothing in the file is")
-    rows: list[dict[str, Any]] = Field(
+    columns: list[StoredColumn] = Field(description="The columns of `rows`: those of the file and those made of them")
+    rows: list[list[Any]] = Field(
         description="The first good rows as they would be stored; decimals are strings, times are UTC. Long texts are cut"
     )
     counts: RowCounts | None = Field(description="Null where the rows could not be read with what is known")

@@ -37,6 +37,7 @@ from analytics.datasets.preview import (
     RejectSample,
     RejectsOfCode,
     RowCounts,
+    StoredColumn,
 )
 from analytics.render import cells
 
@@ -44,8 +45,8 @@ SHOWN_ROWS = 10
 SHOWN_COLUMNS = 200
 LONGEST_CELL = 200
 SAMPLES_OF_REJECTS = 3
-# A usual name is a little less certain than the column's own.
-USUAL_NAME = 0.9
+# How certain a header is, beside what its values say.
+CERTAINTY = {headers.How.USUAL_NAME: 0.9, headers.How.ASSUMED: 0.5}
 # Each question is put once; a file has no more than this to be asked about.
 MOST_ROUNDS = 12
 
@@ -84,7 +85,8 @@ class _Plan:
 
     staged: importing.Staged
     change: importing.Change
-    rows: list[dict[str, Any]]
+    columns: list[StoredColumn]
+    rows: list[list[Any]]
     rejects: list[RejectsOfCode]
 
 
@@ -116,7 +118,8 @@ def make(path: Path, asked: options.PreviewOptions, around: Surroundings) -> Pre
         question = questions.of_rejects(plan.change.counts.rejected, plan.change.counts.read, decided.max_rejects)
         open_questions.append(question)
         decided = decided.model_copy(update={"max_rejects": question.assumed})
-    return Previewed(_whole(plan, file, choice, open_questions), decided)
+    assumed = frozenset(decided.mapping) - frozenset(asked.mapping)
+    return Previewed(_whole(plan, file, choice, open_questions, assumed), decided)
 
 
 def _choose(asked: options.PreviewOptions, file: questions.File) -> tuple[DatasetChoice, list[Question]]:
@@ -166,14 +169,15 @@ def _plan(staged: importing.Staged, around: Surroundings) -> _Plan:
         known=around.known(dataset),
     )
     with importing.connect(around.folder, memory=around.memory, threads=around.threads) as connection:
-        rows = _first_rows(connection, staged, current)
+        names, rows = _first_rows(connection, staged, current)
         rejects = _rejects(connection, change)
-    return _Plan(staged, change, rows, rejects)
+    columns = [StoredColumn(name=name, type=str(change.types[name].kind)) for name in names]
+    return _Plan(staged, change, columns, rows, rejects)
 
 
 def _first_rows(
     connection: duckdb.DuckDBPyConnection, staged: importing.Staged, current: importing.CurrentTable | None
-) -> list[dict[str, Any]]:
+) -> tuple[list[str], list[list[Any]]]:
     types = importing.table_types(staged.reading, current.schema if current else None)
     clean = cleaning.build(staged.reading, types, staged.text.relation)
     shown = [name for name in clean.columns if name in clean.present][:SHOWN_COLUMNS]
@@ -182,7 +186,7 @@ def _first_rows(
         f"SELECT {names} FROM ({clean.query}) WHERE {cleaning.BAD} IS NULL ORDER BY {batches.LINE} LIMIT {SHOWN_ROWS}"  # noqa: S608 - names are quoted
     ).to_arrow_table()
     columns = [_as_json(table[name]) for name in shown]
-    return [dict(zip(shown, row, strict=True)) for row in zip(*columns, strict=True)]
+    return shown, [list(row) for row in zip(*columns, strict=True)]
 
 
 def _as_json(values: pa.ChunkedArray) -> list[Any]:
@@ -207,18 +211,21 @@ def _rejects(connection: duckdb.DuckDBPyConnection, change: importing.Change) ->
     ]
 
 
-def _whole(plan: _Plan, file: questions.File, choice: DatasetChoice, asked: Sequence[Question]) -> Preview:
+def _whole(
+    plan: _Plan, file: questions.File, choice: DatasetChoice, asked: Sequence[Question], assumed: frozenset[str]
+) -> Preview:
     mapping = plan.staged.reading.mapping
-    columns = [
-        _column(file, position, name, mapping.how(name), str(plan.change.types[name].kind))
-        for position, name in enumerate(mapping.names)
-    ]
+    columns = []
+    for position, name in enumerate(mapping.names):
+        how = headers.How.ASSUMED if name in assumed else mapping.how(name)
+        columns.append(_column(file, position, name, how, str(plan.change.types[name].kind)))
     layout = {"layout": mapping.layout.title} if mapping.layout else {}
     return Preview(
         ready=not asked,
         dataset=choice,
         mapping=columns,
         unmapped=_unmapped(plan.staged.reading.schema, mapping.canonical),
+        columns=plan.columns,
         rows=plan.rows,
         counts=RowCounts(**plan.change.counts.as_dict()),
         rejects=plan.rejects,
@@ -271,6 +278,7 @@ def _bare(
         dataset=choice,
         mapping=columns,
         unmapped=unmapped,
+        columns=[],
         rows=[],
         counts=None,
         rejects=[],
@@ -290,7 +298,7 @@ def _column(file: questions.File, position: int, name: str, how: headers.How, ki
         column=name,
         how=how,
         type=kind,
-        confidence=round(fits * (USUAL_NAME if how is headers.How.USUAL_NAME else 1.0), 2),
+        confidence=round(fits * CERTAINTY.get(how, 1.0), 2),
         samples=list(seen.samples),
         empty=round(seen.empty, 4),
     )

@@ -59,9 +59,11 @@ def of_refusal(refusal: errors.Refusal, file: File, asked: options.ImportOptions
 
 def of_dataset(candidates: Sequence[guessing.Candidate]) -> Question:
     """Ask which dataset a file belongs to."""
+    best = candidates[0].confidence if candidates else 0.0
     choices = [
         Choice(value=one.dataset, means=f"confidence {one.confidence:.2f}: {one.why}", example=None)
         for one in candidates
+        if one.confidence >= best / 2
     ]
     assumed = candidates[0].dataset if candidates else None
     if candidates:
