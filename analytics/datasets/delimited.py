@@ -1,9 +1,7 @@
-"""CSV and its relatives: finds the delimiter, parses blocks with Arrow, and knows on which line each row stands."""
+"""CSV and its relatives: parses blocks with Arrow, and knows on which line each row stands."""
 
-import csv
 import functools
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,13 +10,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from analytics import errors, result
-from analytics.datasets import batches, source
+from analytics.datasets import batches, cells, csv_head, footers, source
 
-DELIMITERS = (",", ";", "\t", "|")
 HEAD_BYTES = 256 * 1024
-MAX_COLUMNS = 2000
 # A quote that is opened and never closed would otherwise gather the rest of the file.
 LONGEST_RECORD = 32 * 1024**2
+# Lines that are no rows take far more room as objects than as text.
+MOST_LINES = 256 * 1024
+# A last block that is smaller is parsed together with the one before, so that footers are seen as what they are.
+SMALL_TAIL = 64 * 1024
 # A column of which a value occurs more than this often among the first rows, on average, is read with a dictionary.
 REPEATS = 4
 REPEATING = pa.dictionary(pa.int32(), pa.string())
@@ -46,11 +46,11 @@ class DelimitedReader:
         if not head.strip():
             raise errors.Refusal("empty-file", "The file has only blank lines.")
         _refuse_control_characters(head)
-        self._delimiter = delimiter or find_delimiter(head)
-        self._headers, lines = _read_header(head, self._delimiter)
-        offset = _offset_of_line(first.data, lines)
+        found = csv_head.read(head, delimiter)
+        self._delimiter, self._headers, self._passed_over = found.delimiter, found.headers, found.passed_over
+        offset = _offset_of_line(first.data, found.lines)
         self._first = source.Block(first.data[offset:], first.damaged)
-        self._first_line = lines + 1
+        self._first_line = found.lines + 1
         self._names = [batches.text_column(position) for position in range(len(self._headers))]
         self._types: dict[str, pa.DataType] = dict.fromkeys(self._names, pa.string())
         self._types |= self._repeating(self._first.data[:HEAD_BYTES])
@@ -70,7 +70,7 @@ class DelimitedReader:
 
     @property
     def warnings(self) -> tuple[result.ResultWarning, ...]:
-        return ()
+        return (result.ResultWarning("title-lines", self._passed_over),) if self._passed_over else ()
 
     @property
     def numbers(self) -> Mapping[str, batches.NumberCells]:
@@ -78,9 +78,24 @@ class DelimitedReader:
 
     def read(self) -> Iterator[batches.Parse]:
         line = self._first_line
-        for block in self._records():
-            yield functools.partial(self._parse, block, line)
+        for block, is_last in self._tailed():
+            yield functools.partial(self._parse, block, line, is_last=is_last)
             line += block.data.count(b"\n")
+
+    def _tailed(self) -> Iterator[tuple[source.Block, bool]]:
+        """Blocks of a bounded number of lines, and whether each is the last."""
+        held: source.Block | None = None
+        for block in self._records():
+            if held is not None and len(block.data) < SMALL_TAIL:
+                held = source.Block(held.data + block.data, held.damaged or block.damaged)
+                continue
+            for part in _parts(held):
+                yield part, False
+            held = block
+        *parts, last = _parts(held) or [source.Block(b"", damaged=False)]
+        for part in parts:
+            yield part, False
+        yield last, True
 
     def _records(self) -> Iterator[source.Block]:
         """Blocks cut where a record ends: after a newline that has an even number of quotes before it."""
@@ -131,18 +146,21 @@ class DelimitedReader:
         )
         return table, invalid
 
-    def _parse(self, block: source.Block, first_line: int) -> batches.TextBatch:
+    def _parse(self, block: source.Block, first_line: int, *, is_last: bool) -> batches.TextBatch:
         table, invalid = self._read_table(block.data)
         valid_lines, invalid_lines = _lines(table, invalid, block.data, first_line)
         misfits = self._sort_out(invalid, invalid_lines)
         rows = table.add_column(0, batches.LINE, pa.array(valid_lines))
         if misfits.mended:
             rows = pa.concat_tables([_decoded(rows), self._mended_table(misfits.mended)])
-        rows, blank = _without_blank(rows)
+        rows, blank = cells.without_blank(rows)
         if block.damaged:
-            rows = self._without_damaged(_decoded(rows), misfits)
-        rejects = pa.Table.from_pylist(misfits.rejects, schema=batches.REJECTS)
-        return batches.TextBatch(rows.cast(self.schema), rejects, blank + misfits.blank)
+            rows, damaged = cells.take_out(_decoded(rows), REPLACEMENT, code="bad-encoding", headers=self._headers)
+            misfits.rejects += damaged
+        rejects = misfits.rejects
+        if is_last:
+            rows, rejects = footers.take_out(rows, rejects, columns=len(self._headers))
+        return batches.TextBatch(rows.cast(self.schema), cells.rejects_table(rejects), blank + misfits.blank)
 
     def _sort_out(self, invalid: Sequence[pa_csv.InvalidRow], lines: np.ndarray) -> _Misfits:
         misfits = _Misfits()
@@ -152,22 +170,20 @@ class DelimitedReader:
             elif (values := self._mend(row.text)) is not None:
                 misfits.mended.append((line, values))
             else:
-                misfits.rejects.append(
-                    {
-                        "line": line,
-                        "column": None,
-                        "code": "wrong-column-count",
-                        "value": f"{row.actual_columns} instead of {row.expected_columns}",
-                        "row": row.text,
-                    }
-                )
+                what = f"{row.actual_columns} instead of {row.expected_columns}"
+                misfits.rejects.append(cells.reject(line, footers.MISSHAPEN, what, row=self._with_commas(row.text)))
         return misfits
+
+    def _with_commas(self, text: str) -> str:
+        """The same record with the delimiter that the records of all other rejects have."""
+        values = csv_head.read_record(text, self._delimiter) if self._delimiter != "," else []
+        return cells.record(values) if values else text
 
     def _mend(self, text: str) -> list[str] | None:
         """The values of a row that was quoted as a whole, or that has empty values too many at its end."""
-        values = _read_record(text, self._delimiter)
+        values = csv_head.read_record(text, self._delimiter)
         if len(values) == 1 and len(self._headers) > 1:
-            values = _read_record(values[0], self._delimiter)
+            values = csv_head.read_record(values[0], self._delimiter)
         while len(values) > len(self._headers) and not values[-1].strip():
             values.pop()
         return values if len(values) == len(self._headers) else None
@@ -179,70 +195,10 @@ class DelimitedReader:
             columns[name] = pa.array([None if value in self._null_words else value for value in values], pa.string())
         return pa.table(columns)
 
-    def _without_damaged(self, rows: pa.Table, misfits: _Misfits) -> pa.Table:
-        hit = pa.array(np.zeros(rows.num_rows, dtype=bool))
-        for position, name in enumerate(self._names):
-            found = pc.fill_null(pc.match_substring(rows[name], REPLACEMENT), fill_value=False)
-            fresh = pc.and_not(found, hit)
-            for row in rows.filter(fresh).to_pylist():
-                line = row.pop(batches.LINE)
-                misfits.rejects.append(
-                    {
-                        "line": line,
-                        "column": self._headers[position],
-                        "code": "bad-encoding",
-                        "value": row[name],
-                        "row": _write_record(row.values(), self._delimiter),
-                    }
-                )
-            hit = pc.or_(hit, found)
-        return rows.filter(pc.invert(hit))
-
-
-def find_delimiter(head: str) -> str:
-    """The delimiter under which the most of the first lines have as many fields as the header, and more than one."""
-    best = (0.0, 0, ",")
-    for delimiter in DELIMITERS:
-        records = list(_records_of(head, delimiter))
-        fields = len(records[0]) if records else 0
-        if fields < 2:
-            continue
-        share = sum(len(record) == fields for record in records) / len(records)
-        # A comma that happens to stand once in each line loses against a delimiter that makes more columns of them.
-        if (round(share, 1), fields) > best[:2]:
-            best = (round(share, 1), fields, delimiter)
-    return best[2]
-
-
-def _records_of(head: str, delimiter: str) -> Iterator[list[str]]:
-    lines = head.split("\n")[:1000]
-    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)
-    try:
-        for record in reader:
-            if record:
-                yield record
-    except csv.Error:
-        # Arrow judges the rows; here they only vote.
-        return
-
 
 def _refuse_control_characters(head: str) -> None:
     if "\0" in head or sum(character < " " and character not in "\t\r\n\f" for character in head) > len(head) / 100:
         raise errors.Refusal("not-csv", "The file is not text: it is full of control characters. Send CSV in UTF-8.")
-
-
-def _read_header(head: str, delimiter: str) -> tuple[tuple[str, ...], int]:
-    """The headers and the number of lines until they end."""
-    reader = csv.reader((line + "\n" for line in head.split("\n")), delimiter=delimiter)
-    try:
-        record = next(record for record in reader if any(value.strip() for value in record))
-    except (csv.Error, StopIteration) as error:
-        raise errors.Refusal("not-csv", "The first line of the file cannot be read as CSV headers.") from error
-    if len(record) == 1 and delimiter in record[0]:
-        record = _read_record(record[0], delimiter)
-    if len(record) > MAX_COLUMNS:
-        raise errors.Refusal("not-csv", f"The file has {len(record)} columns; at most {MAX_COLUMNS} are read.")
-    return tuple(value.strip() for value in record), reader.line_num
 
 
 def _offset_of_line(data: bytes, lines: int) -> int:
@@ -253,6 +209,20 @@ def _offset_of_line(data: bytes, lines: int) -> int:
             return len(data)
         offset = end + 1
     return offset
+
+
+def _parts(block: source.Block | None) -> list[source.Block]:
+    """A block as it is, or in parts that have not too many lines."""
+    if block is None or block.data.count(b"\n") <= MOST_LINES:
+        return [block] if block is not None and block.data else []
+    ends = np.flatnonzero(np.frombuffer(block.data, np.uint8) == ord("\n")) + 1
+    parts, start = [], 0
+    for end in ends[MOST_LINES - 1 :: MOST_LINES].tolist():
+        cut = start + _last_record_end(block.data[start:end])
+        if cut > start:
+            parts.append(source.Block(block.data[start:cut], block.damaged))
+            start = cut
+    return [*parts, source.Block(block.data[start:], block.damaged)] if start < len(block.data) else parts
 
 
 def _last_record_end(data: bytes) -> int:
@@ -290,27 +260,3 @@ def _decoded(table: pa.Table) -> pa.Table:
 
 def _decoded_type(column: pa.DataType) -> pa.DataType:
     return column.value_type if pa.types.is_dictionary(column) else column
-
-
-def _without_blank(rows: pa.Table) -> tuple[pa.Table, int]:
-    blank: pa.ChunkedArray | None = None
-    for column in rows.columns[1:]:
-        if column.null_count == 0:
-            return rows, 0
-        is_null = pc.is_null(column)
-        blank = is_null if blank is None else pc.and_(blank, is_null)
-    kept = rows.filter(pc.invert(blank))
-    return kept, rows.num_rows - kept.num_rows
-
-
-def _read_record(text: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([text], delimiter=delimiter), [])
-    except csv.Error:
-        return []
-
-
-def _write_record(values: Iterable[object], delimiter: str) -> str:
-    out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, lineterminator="").writerow(values)
-    return out.getvalue()

@@ -1,12 +1,12 @@
 """Lines below a table that are no rows of it: totals, and what report programs write at the end."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from analytics.datasets import batches, cells
+from analytics.datasets import batches, cells, csv_head
 
 CODE = "footer-line"
 MISSHAPEN = "wrong-column-count"
@@ -37,12 +37,9 @@ def is_footer(values: Sequence[str | None], columns: int) -> bool:
 
 
 def take_out(
-    rows: pa.Table, rejects: list[dict[str, object]], *, columns: int, misshapen: Mapping[int, Sequence[str]]
+    rows: pa.Table, rejects: list[dict[str, object]], *, columns: int
 ) -> tuple[pa.Table, list[dict[str, object]]]:
-    """The last rows of a file without those that are footers, which are rejects then.
-
-    `misshapen` has the values of rejects that have too few or too many, by line.
-    """
+    """The last rows of a file without those that are footers, which are rejects then; so are misshapen ones that are."""
     lines = rows[batches.LINE].to_numpy()
     last = np.argsort(lines, kind="stable")[-LOOKED_AT:]
     records: dict[int, Sequence[str | None]] = {}
@@ -50,7 +47,9 @@ def take_out(
         line = row.pop(batches.LINE)
         records[line] = list(row.values())
     fitting = set(records)
-    records.update(sorted(misshapen.items())[-LOOKED_AT:])
+    for each in rejects[-LOOKED_AT:]:
+        if each["code"] == MISSHAPEN:
+            records[int(str(each["line"]))] = csv_head.read_record(str(each["row"]), ",")
     footers = set()
     for line in sorted(records, reverse=True)[:LOOKED_AT]:
         if not is_footer(records[line], columns):
@@ -59,7 +58,6 @@ def take_out(
     if not footers:
         return rows, rejects
     rejects = [each | {"code": CODE, "value": None} if each["line"] in footers else each for each in rejects]
-    for line in sorted(footers & fitting):
-        rejects.append(cells.reject(line, CODE, None, row=cells.record(records[line])))
-    kept = ~np.isin(lines, list(footers & fitting))
-    return rows.filter(pa.array(kept)), rejects
+    taken = sorted(footers & fitting)
+    rejects += [cells.reject(line, CODE, None, row=cells.record(records[line])) for line in taken]
+    return rows.filter(pa.array(~np.isin(lines, taken))), rejects

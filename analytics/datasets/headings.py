@@ -24,7 +24,9 @@ def find(records: Sequence[Sequence[str]]) -> int:
         return first
     for position in range(first, min(first + MOST_TITLES, len(filled))):
         if filled[position] > _of_title(typical):
-            return position if _is_header(records[position], filled[position], typical) else first
+            # Two columns may be made by commas in a list of sentences; there only a blank line tells titles from it.
+            is_apart = typical > 2 or not filled[position - 1]
+            return position if is_apart and _is_header(records[position], filled[position], typical) else first
     return first
 
 
@@ -37,7 +39,7 @@ def describe(titles: Sequence[Sequence[str]]) -> str:
 
 def _of_title(typical: int) -> int:
     """How many values a title may have beside a table so wide."""
-    return 1 if typical < 6 else 2
+    return max(1, typical // 2)
 
 
 def _is_header(record: Sequence[str], filled: int, typical: int) -> bool:

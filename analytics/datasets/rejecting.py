@@ -8,7 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from analytics import errors
-from analytics.datasets import batches, cleaning, headers, merging, staging, wording
+from analytics.datasets import batches, cleaning, footers, headers, merging, staging, wording
 
 SAMPLES = 20
 
@@ -59,13 +59,15 @@ def refuse_too_many(rejects: Rejects, *, read: int, share: float) -> None:
     Raises:
         errors.Refusal: `too-many-rejects`, with counts by code and the first samples.
     """
-    if not rejects.count or rejects.count <= share * read:
+    # What is written below a table was never one of its rows, however few those are.
+    bad = rejects.count - rejects.by_code.get(footers.CODE, 0)
+    if not bad or bad <= share * read:
         return
     first = next(pq.ParquetFile(rejects.path).iter_batches(batch_size=SAMPLES)).to_pylist()
     reasons = ", ".join(f"{count:,} {code}" for code, count in rejects.by_code.items())
     raise errors.Refusal(
         "too-many-rejects",
-        f"{rejects.count:,} of {read:,} rows are bad ({reasons}), more than the {share:.0%} allowed by max_rejects; "
+        f"{bad:,} of {read:,} rows are bad ({reasons}), more than the {share:.0%} allowed by max_rejects; "
         f"nothing was written. The first is on line {first[0]['line']}.",
         {"read": read, "rejected": rejects.count, "by_code": dict(rejects.by_code), "samples": first},
     )
