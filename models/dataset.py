@@ -127,6 +127,21 @@ def find(session: Session, organisation_id: uuid.UUID, dataset: str, *, version:
     return None if row is None else Made(row[0], row[1])
 
 
+def hold(session: Session, organisation_id: uuid.UUID, dataset: str, *, version: int) -> bool:
+    """Let nobody give a version up until the transaction ends; False: somebody has."""
+    query = (
+        select(DatasetVersion.version)
+        .where(
+            DatasetVersion.organisation_id == organisation_id,
+            DatasetVersion.dataset == dataset,
+            DatasetVersion.version == version,
+            DatasetVersion.gone_at.is_(None),
+        )
+        .with_for_update(read=True)
+    )
+    return session.scalar(query) is not None
+
+
 def newest(session: Session, organisation_id: uuid.UUID, dataset: str) -> Made | None:
     found = page(session, organisation_id, dataset, limit=1)
     return found[0] if found else None

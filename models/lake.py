@@ -134,6 +134,10 @@ class LakeTable:
     def storage(self) -> lake_storage.Storage:
         return lake_storage.of(self.uri, self.storage_options)
 
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.uri
+
     def snapshot(self, version: int | None = None) -> LakeSnapshot | None:
         """The newest version or the given one; None where there is no such table or version, or its files are removed."""
         table = self._open(version)
@@ -180,8 +184,19 @@ class LakeTable:
         return self._must_have_committed(job_id)
 
     def path(self, address: str) -> str:
-        """The path in the table of a file's address."""
-        return address.removeprefix(self._address(""))
+        """The path in the table of a file's address, or of a copy of that file: it is the last part of both."""
+        return address.rpartition("/")[2]
+
+    def schema_at(self, version: int) -> pa.Schema:
+        """The columns of a version, whether or not its files are still there.
+
+        Raises:
+            LookupError: there is no such version.
+        """
+        table = self._open(version)
+        if table is None:
+            raise LookupError(f"{self.uri} has no version {version}")
+        return _schema(table)
 
     def paths_at(self, version: int) -> frozenset[str]:
         """The paths of the files of one version, whether or not they are still there."""
@@ -279,10 +294,10 @@ class LakeTable:
         Delta lets a commit change the schema only when it replaces all files, and a file may not leave and join in the
         same commit. A second name costs nothing: it is a hard link, or a copy made inside the object store.
         """
-        gone = set(removed)
+        gone = set(map(self.path, removed))
         carried = []
         for path in _sizes(table):
-            if self._address(path) in gone:
+            if path in gone:
                 continue
             name = _new_name(job_id)
             self.storage.name_again(path, name)

@@ -58,6 +58,9 @@ class Storage(Protocol):
 
     def read(self, path: str) -> bytes: ...
 
+    def fetch(self, path: str, target: Path) -> None:
+        """Copy a file to this machine."""
+
     def sync_log(self) -> None:
         """Make the newest entry of the log survive a loss of power."""
 
@@ -95,6 +98,9 @@ class Folder:
 
     def read(self, path: str) -> bytes:
         return (self.root / path).read_bytes()
+
+    def fetch(self, path: str, target: Path) -> None:
+        shutil.copyfile(self.root / path, target)
 
     def sync_log(self) -> None:
         log = self.root / LOG
@@ -154,6 +160,11 @@ class ObjectStore:
     def read(self, path: str) -> bytes:
         with self._open(path) as file:
             return bytes(file.read())
+
+    def fetch(self, path: str, target: Path) -> None:
+        with self._open(path) as file, target.open("wb") as written:
+            while piece := file.read(BLOCK):
+                written.write(piece)
 
     def sync_log(self) -> None:
         """An object is durable once it is written."""

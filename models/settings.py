@@ -100,6 +100,10 @@ class Settings(BaseSettings):
     compact_files: Annotated[int, Field(ge=2)] = Field(
         default=32, description="A dataset with so many files below 16 MiB has them gathered into larger ones"
     )
+    lake_cache_bytes: NonNegativeInt = Field(
+        default=20 * 1024**3,
+        description="With `LAKE_URL` in an object store: room for copies of its files; those that jobs read stay all the same",
+    )
     tend_seconds: PositiveInt = Field(
         default=600, description="How often beat looks for datasets that want tidying, and for versions past their time"
     )
@@ -192,6 +196,11 @@ class Settings(BaseSettings):
     def rendering_folder(self) -> Path:
         """Folder in which results are rendered into files, which are gone when they have been sent."""
         return self.home / "rendering"
+
+    @property
+    def lake_cache_folder(self) -> Path:
+        """Folder for copies of files of a lake in an object store. Safe to delete at rest."""
+        return self.home / "lake-cache"
 
     @property
     def spill_folder(self) -> Path:

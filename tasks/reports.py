@@ -49,7 +49,7 @@ def _open_snapshots(job: RunningJob) -> "list[engine.Snapshot]":
         errors.Refusal: a pinned version is no longer in the lake.
     """
     from analytics import engine  # noqa: PLC0415 - heavy
-    from models import lake  # noqa: PLC0415 - heavy
+    from models import lake, lake_cache  # noqa: PLC0415 - heavy
 
     with session.transaction() as db:
         erased = erasure.being_erased(db, job.organisation_id, job.dataset_versions)
@@ -60,7 +60,8 @@ def _open_snapshots(job: RunningJob) -> "list[engine.Snapshot]":
         if found is None:
             detail = f"Version {version} of {name} is no longer kept. Submit the report again without pinning it."
             raise errors.Refusal("dataset-version-gone", detail, {"dataset": name, "version": version})
-        snapshots.append(engine.Snapshot(dataset=name, version=version, files=found.files, row_count=found.row_count))
+        files = lake_cache.local_files(table, found)
+        snapshots.append(engine.Snapshot(dataset=name, version=version, files=files, row_count=found.row_count))
     return snapshots
 
 

@@ -72,7 +72,13 @@ def until_committed(
 
     for plans_left in reversed(range(MOST_PLANS)):
         base = base_of(job, table)
-        planned = plan(base)
+        try:
+            planned = plan(base)
+        except files_vanished():
+            if not plans_left or base is None or table.newest_version() == base.version:
+                raise
+            log.info("the files it read were erased meanwhile; planning again")
+            continue
         try:
             commit(base, planned)
         except lake.LakeConflict:
@@ -81,6 +87,13 @@ def until_committed(
             log.info("another job was faster; planning again")
         else:
             return
+
+
+def files_vanished() -> tuple[type[Exception], ...]:
+    """Return what is raised by whoever reads a version whose files an erasure removes meanwhile."""
+    import duckdb  # noqa: PLC0415 - heavy
+
+    return (duckdb.IOException, FileNotFoundError)
 
 
 def base_of(job: RunningJob, table: "lake.LakeTable") -> "lake.LakeSnapshot | None":
@@ -127,6 +140,16 @@ def note(
             small_file_count=made.layout.small_files,
         ),
     )
+
+
+def finish_again(job: RunningJob, table: "lake.LakeTable", done: "lake.Committed", outcome: Json) -> None:
+    """Finish what an earlier attempt has committed."""
+    from analytics.datasets import stored  # noqa: PLC0415 - heavy
+
+    with job.finish() as final:
+        job.took_effect()
+        note(job, table, done, columns=stored.columns(table.schema_at(done.version)), final=final)
+        final.outcome = {"dataset_version": done.version, **outcome}
 
 
 def _write(

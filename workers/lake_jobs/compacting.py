@@ -25,10 +25,6 @@ MOST_BYTES = 4 * 1024**3
 log = structlog.get_logger(__name__)
 
 
-class CommitGone(LookupError):  # noqa: N818 - the name says what happened
-    """What this job has committed is not in the lake any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """Small files of a table, and the larger ones with the same rows."""
@@ -52,7 +48,7 @@ def run(job: RunningJob) -> None:
     job.progress("sweep")
     swept = sweeping.sweep(table, job.organisation_id)
     if done is not None:
-        _finish_again(job, table, done, swept)
+        committing.finish_again(job, table, done, {**done.facts, **_removed(swept)})
         return
     for _ in range(MOST_PLANS):
         base = table.snapshot()
@@ -97,11 +93,12 @@ def _gather(
 ) -> bool:
     """Write the rows of small files anew and commit that; False: the files were changed by others meanwhile."""
     from analytics.datasets import compacting  # noqa: PLC0415 - heavy
+    from models import lake_cache  # noqa: PLC0415 - heavy
 
     job.progress("compact", 0, len(old))
     with job.scratch() as folder:
         new = compacting.compact(
-            [file.address for file in old],
+            lake_cache.local_files(table, base, only=old),
             dataset=job.type,
             schema=base.schema,
             folder=folder,
@@ -148,19 +145,6 @@ def _commit(
         )
         version = committing.commit(job, table, base, change, final)
         final.outcome = _outcome(version, gathered, swept)
-
-
-def _finish_again(job: RunningJob, table: "lake.LakeTable", done: "lake.Committed", swept: "Swept") -> None:
-    """Finish what an earlier attempt has committed."""
-    from analytics.datasets import stored  # noqa: PLC0415 - heavy
-
-    made = table.snapshot(done.version)
-    if made is None:
-        raise CommitGone(f"version {done.version} of {table.dataset}, which this job made, cannot be opened")
-    with job.finish() as final:
-        job.took_effect()
-        committing.note(job, table, done, columns=stored.columns(made.schema), final=final)
-        final.outcome = {"dataset_version": done.version, **done.facts} | _removed(swept)
 
 
 def _outcome(version: int | None, gathered: Gathered, swept: "Swept") -> Json:

@@ -25,7 +25,7 @@ def run(job: RunningJob) -> None:
         committing.until_committed(
             job,
             table,
-            lambda base: _plan(job, staged, base, folder),
+            lambda base: _plan(job, table, staged, base=base, folder=folder),
             lambda base, change: _commit(job, table, base, change),
         )
     job.upload_path.unlink(missing_ok=True)
@@ -43,15 +43,21 @@ def _stage(job: RunningJob, folder: Path) -> "importing.Staged":
 
 
 def _plan(
-    job: RunningJob, staged: "importing.Staged", base: "lake.LakeSnapshot | None", folder: Path
+    job: RunningJob,
+    table: "lake.LakeTable",
+    staged: "importing.Staged",
+    *,
+    base: "lake.LakeSnapshot | None",
+    folder: Path,
 ) -> "importing.Change":
     from analytics.datasets import importing  # noqa: PLC0415 - heavy
+    from models import lake_cache  # noqa: PLC0415 - heavy
 
     job.progress("merge", 0, staged.rows_read)
     configured = settings.load()
     return importing.plan_change(
         staged,
-        current=importing.CurrentTable(base.files, base.schema) if base is not None else None,
+        current=importing.CurrentTable(lake_cache.local_files(table, base), base.schema) if base is not None else None,
         folder=folder / "change",
         memory=configured.engine_memory,
         threads=configured.engine_threads,

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 def known(job: RunningJob, dataset: str) -> "remarks.Known":
     """Return the day, and the datasets that rows of this one refer to, as they are now."""
     from analytics.datasets import references, remarks  # noqa: PLC0415 - heavy
+    from models import lake_cache  # noqa: PLC0415 - heavy
 
     tables = {name: committing.open_table(job, name) for name in references.datasets_referred_to(dataset)}
     versions = {name: table.snapshot() for name, table in tables.items()}
-    others = {name: version.files for name, version in versions.items() if version is not None}
+    others = {
+        name: lake_cache.local_files(tables[name], version) for name, version in versions.items() if version is not None
+    }
     return remarks.Known(dt.datetime.now(dt.UTC).date(), others)

@@ -49,6 +49,10 @@ def _surroundings(job: RunningJob, folder: Path) -> "previewing.Surroundings":
 
 def _table(job: RunningJob, dataset: str) -> "importing.CurrentTable | None":
     from analytics.datasets import importing  # noqa: PLC0415 - heavy
+    from models import lake_cache  # noqa: PLC0415 - heavy
 
-    snapshot = committing.open_table(job, dataset).snapshot()
-    return importing.CurrentTable(snapshot.files, snapshot.schema) if snapshot is not None else None
+    table = committing.open_table(job, dataset)
+    snapshot = table.snapshot()
+    if snapshot is None:
+        return None
+    return importing.CurrentTable(lake_cache.local_files(table, snapshot), snapshot.schema)

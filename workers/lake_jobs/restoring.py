@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from analytics import errors
 from models import dataset, session, settings
-from models.base import Json
 from workers.lake_jobs import committing
 from workers.running_job import RunningJob
 
@@ -19,13 +18,15 @@ def run(job: RunningJob) -> None:
         errors.Refusal: the version is not kept any more.
     """
     table = committing.open_table(job, job.type)
-    if table.committed(str(job.id)) is None:
-        job.check_cancelled()
-    wanted = _wanted(job, table)
+    done = table.committed(str(job.id))
+    if done is not None:
+        committing.finish_again(job, table, done, dict(done.facts))
+        return
+    job.check_cancelled()
     committing.until_committed(
         job,
         table,
-        lambda base: _plan(base, wanted),
+        lambda base: _plan(base, _wanted(job, table)),
         lambda base, change: _commit(job, table, base, change),
     )
 
@@ -33,12 +34,16 @@ def run(job: RunningJob) -> None:
 def _wanted(job: RunningJob, table: "lake.LakeTable") -> "lake.LakeSnapshot":
     number = int(job.params["version"])
     with session.transaction() as db:
-        known = dataset.find(db, job.organisation_id, table.dataset, version=number)
-    found = table.snapshot(number) if known is not None and known.version.gone_at is None else None
+        kept = dataset.hold(db, job.organisation_id, table.dataset, version=number)
+    found = table.snapshot(number) if kept else None
     if found is None:
-        detail = f"Version {number} of {table.dataset} is no longer kept, so it cannot be restored."
-        raise errors.Refusal("dataset-version-gone", detail, {"dataset": table.dataset, "version": number})
+        raise _gone(table.dataset, number)
     return found
+
+
+def _gone(name: str, number: int) -> errors.Refusal:
+    detail = f"Version {number} of {name} is no longer kept, so it cannot be restored."
+    return errors.Refusal("dataset-version-gone", detail, {"dataset": name, "version": number})
 
 
 def _plan(base: "lake.LakeSnapshot | None", wanted: "lake.LakeSnapshot") -> committing.NextVersion:
@@ -51,7 +56,7 @@ def _plan(base: "lake.LakeSnapshot | None", wanted: "lake.LakeSnapshot") -> comm
         removed=tuple(sorted(now - then)),
         schema=wanted.schema,
         columns=stored.columns(wanted.schema),
-        facts={"restored": wanted.version},
+        facts={"restored_version": wanted.version, "rows_before": base.row_count if base is not None else 0},
         returned=tuple(sorted(then - now)),
     )
 
@@ -59,10 +64,10 @@ def _plan(base: "lake.LakeSnapshot | None", wanted: "lake.LakeSnapshot") -> comm
 def _commit(
     job: RunningJob, table: "lake.LakeTable", base: "lake.LakeSnapshot | None", change: committing.NextVersion
 ) -> None:
+    number = int(job.params["version"])
     with job.finish(patience_seconds=settings.load().import_limit_seconds) as final:
+        # An erasure gives versions up before it removes anything: what it has given up must not come back.
+        if not dataset.hold(final.session, job.organisation_id, table.dataset, version=number):
+            raise _gone(table.dataset, number)
         version = committing.commit(job, table, base, change, final)
-        final.outcome = _outcome(job, version, rows_before=base.row_count if base is not None else 0)
-
-
-def _outcome(job: RunningJob, version: int, *, rows_before: int) -> Json:
-    return {"dataset_version": version, "restored_version": job.params["version"], "rows_before": rows_before}
+        final.outcome = {"dataset_version": version, **change.facts}
