@@ -20,6 +20,8 @@ Ask = Callable[..., result.Result]
 TYPES = {
     "ordered_at": pa.timestamp("us", "UTC"),
     "created_at": pa.timestamp("us", "UTC"),
+    "closed_at": pa.timestamp("us", "UTC"),
+    "converted_at": pa.timestamp("us", "UTC"),
     "amount": pa.decimal128(18, 4),
     "quantity": pa.decimal128(18, 4),
     "unit_price": pa.decimal128(18, 4),

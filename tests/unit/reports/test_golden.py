@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -45,6 +46,13 @@ copy (
     from read_csv('{source}', all_varchar = true)
 ) to '{target}'"""
 
+RETAIL_AS_IT_IS = """
+copy (
+    select InvoiceNo as order_id, row_number() over (partition by InvoiceNo) as line_no, CustomerID as customer_id,
+        InvoiceDate::timestamptz as ordered_at, StockCode as product_id, trim(Description) as product,
+        Quantity::decimal(18, 4) as quantity, UnitPrice::decimal(18, 4) as unit_price, Country as country, 'sale' as kind
+    from read_csv('{source}', all_varchar = true)
+) to '{target}'"""
 PIPELINE = """
 copy (
     select opportunity_id as deal_id, sales_agent as owner, product, account as customer_id,
@@ -278,3 +286,23 @@ def test_aggregate_finds_what_each_agent_has_won(tmp_path: Path) -> None:
         assert [row[name] for name in ("won", "lost", "open")] == [int(want[name]) for name in ("won", "lost", "open")]
         assert row["revenue"] == Decimal(want["won_revenue"])
         assert row["win_rate"] == pytest.approx(float(want["win_rate"]), abs=1e-6)
+
+
+def test_data_quality_finds_what_is_known_of_the_retail_file(tmp_path: Path) -> None:
+    source = "online_retail/online_retail.csv.gz"
+    retail = _shop(tmp_path, sql=RETAIL_AS_IT_IS, source=source, dataset="order_lines", zone="Europe/London")
+    answer = retail.ask("data_quality")
+    found = {(row["column"], row["check"]): row["count"] for row in answer.rows.to_pylist()}
+    known = json.loads((DATA / "online_retail/answers/data_quality.json").read_text())
+    assert answer.summary["rows"] == known["rows"]
+    assert found["customer_id", "empty"] == known["null_customer_id"]
+    assert found["customer_id", "distinct"] == known["distinct_customers"]
+    assert found["order_id", "distinct"] == known["distinct_invoices"]
+    assert found["product_id", "distinct"] == known["distinct_stock_codes"]
+    # Codes that differ only in case; one more pair differs in punctuation alone.
+    assert found["product_id", "blurred"] >= known["distinct_stock_codes"] - known["distinct_stock_codes_casefold"]
+    assert found["country", "distinct"] == known["distinct_countries"]
+    assert found["quantity", "negative"] == known["quantity_negative"]
+    assert found["unit_price", "zero"] == known["unit_price_zero"]
+    assert found["unit_price", "negative"] == known["unit_price_negative"]
+    assert found[None, "repeated_row"] == known["fully_duplicate_rows_beyond_first"]

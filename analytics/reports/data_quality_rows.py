@@ -1,0 +1,93 @@
+"""The rows of a dataset that `data_quality` looks at: within the bounds of the question, and of its filter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ibis
+from ibis.expr import types as ir
+
+from analytics import errors
+from analytics.catalogue import data_quality
+from analytics.datasets import schemas
+from analytics.reports import aggregate_rows, calendar, facts, filters
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows to look at.
+
+    Attributes:
+        total: rows of the dataset; `count`: those of them that are looked at; `dropped`: the others, by reason.
+        time: the column that says when a row happened.
+    """
+
+    table: ir.Table
+    schema: schemas.DatasetSchema
+    total: int
+    count: int
+    dropped: Mapping[str, int]
+    time: str
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns in their order, as the dataset has them."""
+        return list(self.table.columns)
+
+    def key(self) -> ir.StringValue:
+        """The key of a row as one text."""
+        parts = [self.table[name].cast("string").fill_null("") for name in self.schema.key]
+        key = parts[0]
+        for part in parts[1:]:
+            key = key.concat("/", part)
+        return key
+
+
+def build(table: ir.Table, dataset: str, params: data_quality.DataQualityParams) -> Rows:
+    """Return the rows of a dataset that the question is about.
+
+    Raises:
+        errors.Refusal: the filter names a column that the dataset has not, or compares what cannot be compared.
+    """
+    time = aggregate_rows.TIME_COLUMNS[dataset]
+    tests: dict[str, ir.BooleanValue] = {}
+    bounds = _bounds(table[time], params)
+    if bounds:
+        # A row without a date is looked at whatever the bounds are: that it has none is worth knowing.
+        tests["outside_dates"] = ibis.and_(*bounds) | table[time].isnull()
+    if params.filter is not None:
+        tests["filtered"] = filters.condition(params.filter, _named(table, dataset, params), zone=params.timezone)
+    counts = {"all": table.count()}
+    passed: list[ir.BooleanValue] = []
+    for reason, test in tests.items():
+        passed.append(test.fill_null(False))
+        counts[reason] = table.count(where=ibis.and_(*passed))
+    found = table.aggregate(**counts).to_pyarrow().to_pylist()[0]
+    left, dropped = found["all"], {}
+    for reason in tests:
+        if found[reason] < left:
+            dropped[reason] = left - found[reason]
+        left = found[reason]
+    kept = table.filter(*passed) if passed else table
+    return Rows(kept, schemas.DATASETS[dataset], found["all"], left, dropped, time)
+
+
+def _bounds(column: ir.Value, params: data_quality.DataQualityParams) -> list[ir.BooleanValue]:
+    days = calendar.Calendar(params.timezone)
+    start, end = (
+        None if at is None else facts.instant(at) if column.type().is_timestamp() else ibis.literal(days.day_of(at))
+        for at in (params.instant_of(params.start), params.instant_of(params.end))
+    )
+    return [*([column >= start] if start is not None else []), *([column < end] if end is not None else [])]
+
+
+def _named(table: ir.Table, dataset: str, params: data_quality.DataQualityParams) -> dict[str, ir.Value]:
+    names = list(dict.fromkeys(params.filter.columns())) if params.filter is not None else []
+    for name in names:
+        if name not in table.columns:
+            known = ", ".join(sorted(table.columns))
+            raise errors.Refusal(
+                "unknown-column",
+                f"No column '{name}' in {dataset}; there are: {known}. Name the datasets that have it in `datasets`.",
+                {"column": name, "columns": sorted(table.columns)},
+            )
+    return {name: table[name] for name in names}
