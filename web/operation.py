@@ -12,9 +12,16 @@ from web.problem_types import ProblemType
 
 Schema = type[pydantic.BaseModel]
 
+BINARY: Mapping[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+# What a file is, is found out from its content; these are the types that clients may like to name.
 FILE_BODY: Mapping[str, Any] = {
-    "application/octet-stream": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}},
+    "application/octet-stream": BINARY,
     "text/csv": {"schema": {"type": "string"}},
+    "text/tab-separated-values": {"schema": {"type": "string"}},
+    "application/x-ndjson": {"schema": {"type": "string"}},
+    "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": BINARY,
+    "application/vnd.apache.parquet": BINARY,
     "multipart/form-data": {
         "schema": {
             "type": "object",

@@ -25,6 +25,8 @@ PIECE = 1024 * 1024
 SLOWEST_BYTES_PER_SECOND = 1024
 PATIENCE_SECONDS = 60.0
 LONGEST_NAME = 255
+# The importer knows compressed files by their first bytes, so such a body is kept as it came.
+KEPT_ENCODINGS = frozenset(("gzip", "x-gzip", "zstd"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,18 @@ def _check_encoding() -> None:
             problem_types.UNSUPPORTED_MEDIA_TYPE,
             "Send the file as the body itself, or as the field `file` of multipart/form-data.",
         )
-    # The importer knows gzip by its first bytes, so a gzip body is kept as it came.
     encoding = flask.request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in {"", "identity", "gzip", "x-gzip"}:
+    if encoding in {"", "identity"}:
+        return
+    if encoding not in KEPT_ENCODINGS:
         raise problems.Problem(
-            problem_types.UNSUPPORTED_MEDIA_TYPE, f"The Content-Encoding {encoding!r} is not understood; gzip is."
+            problem_types.UNSUPPORTED_MEDIA_TYPE,
+            f"The Content-Encoding {encoding!r} is not understood; gzip and zstd are.",
+        )
+    if mimetype == "multipart/form-data":
+        raise problems.Problem(
+            problem_types.UNSUPPORTED_MEDIA_TYPE,
+            "A form is not taken with a Content-Encoding. Compress the file in its field `file` instead.",
         )
 
 
