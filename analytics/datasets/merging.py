@@ -129,7 +129,8 @@ class Merger:
         if repeated:
             self._match("_last")
         removed = self._touched()
-        added = (*self._rewrite(removed), *self._write("inserted", self._inserts()))
+        kept = self._write("kept", self._untouched_rows(removed)) if removed else ()
+        added = (*kept, *self._write("fresh", self._fresh_rows()))
         return Merge(added, removed, firsts - matched, differing + later_updated, matched - differing + later_same)
 
     def _reject_keys(self, fault: int) -> None:
@@ -212,6 +213,10 @@ class Merger:
             f"CREATE OR REPLACE TEMP TABLE matched AS SELECT r.{batches.LINE}, t._file, ({differs or 'false'}) AS differs "  # noqa: S608 - as above
             f"FROM ranked AS r JOIN current AS t ON {self._same_key('r', 't')} WHERE r.{which}"
         )
+        self.connection.execute(
+            "CREATE OR REPLACE TEMP VIEW changed AS SELECT * FROM ranked "  # noqa: S608 - names of ours
+            f"WHERE _last AND {batches.LINE} IN (SELECT {batches.LINE} FROM matched WHERE differs)"
+        )
         row = self.connection.execute("SELECT count(*), count(*) FILTER (WHERE differs) FROM matched").fetchone()
         return (int(row[0]), int(row[1])) if row else (0, 0)
 
@@ -222,29 +227,26 @@ class Merger:
             touched |= {file for file in self.files if _is_small(file)}
         return tuple(file for file in self.files if file in touched)
 
-    def _rewrite(self, touched: Sequence[str]) -> tuple[Path, ...]:
-        if not touched:
-            return ()
-        cells = ", ".join(
-            f"CASE WHEN r._last THEN r.{wording.quote_name(name)} ELSE t.{wording.quote_name(name)} END"
-            f" AS {wording.quote_name(name)}"
-            if name in self.present
-            else f"t.{wording.quote_name(name)}"
-            for name in self.types
-        )
+    def _untouched_rows(self, touched: Sequence[str]) -> str:
+        """The rows of these files that stay as they are. What changes is written beside them, which is cheaper than between."""
         files = ", ".join(wording.quote_text(file) for file in touched)
-        changed = (
-            f"SELECT * FROM ranked WHERE _last AND {batches.LINE} IN (SELECT {batches.LINE} FROM matched WHERE differs)"  # noqa: S608 - as above
-        )
-        return self._write(
-            "rewritten",
-            f"SELECT {cells} FROM current AS t LEFT JOIN ({changed}) AS r ON {self._same_key('r', 't')} "  # noqa: S608 - as above
-            f"WHERE t._file IN ({files})",
+        return (
+            f"SELECT {self._names()} FROM current AS t ANTI JOIN changed AS r ON {self._same_key('r', 't')} "  # noqa: S608 - names are quoted
+            f"WHERE t._file IN ({files})"
         )
 
-    def _inserts(self) -> str:
-        known = f"SELECT {batches.LINE} FROM matched"  # noqa: S608 - a name of ours
-        return f"SELECT {self._names()} FROM ranked WHERE _last AND {batches.LINE} NOT IN ({known})"  # noqa: S608 - as above
+    def _fresh_rows(self) -> str:
+        """The rows that are new, and those that take the place of others."""
+        known = f"SELECT {batches.LINE} FROM matched"  # noqa: S608 - names of ours
+        inserts = f"SELECT {self._names()} FROM ranked WHERE _last AND {batches.LINE} NOT IN ({known})"  # noqa: S608 - as above
+        if self.present >= set(self.types):
+            return f"{inserts} UNION ALL SELECT {self._names()} FROM changed"  # noqa: S608 - as above
+        # What the file does not say stays as the table has it.
+        cells = ", ".join(
+            f"{'r' if name in self.present else 't'}.{wording.quote_name(name)}" for name in map(str, self.types)
+        )
+        updates = f"SELECT {cells} FROM changed AS r JOIN current AS t ON {self._same_key('r', 't')}"  # noqa: S608 - as above
+        return f"{inserts} UNION ALL {updates}"
 
     def _write(self, name: str, query: str) -> tuple[Path, ...]:
         """The rows of a query as Parquet files of bounded size; no file where there are no rows."""
