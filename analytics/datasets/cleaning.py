@@ -207,9 +207,21 @@ def _derived(reading: Reading) -> Sequence[Mapping[str, str]]:
     step: dict[str, str] = {}
     if reading.schema.name == "deals" and "status" not in present and "stage" in present:
         step["status"] = wording.status_of_stage_sql("stage")
+    dates_of_deals = _close_dates(reading, present | set(step))
     if reading.schema.name != "fx_rates" and reading.schema.column("currency") is not None:
         step |= _currency(reading)
-    return [step] if step else []
+    return [one for one in (step, dates_of_deals) if one]
+
+
+def _close_dates(reading: Reading, known: set[str]) -> dict[str, str]:
+    """CRMs have one close date: of an open deal it is the day it is expected to close, not the time it was closed."""
+    if reading.schema.name != "deals" or "expected_close_on" in known or not {"closed_at", "status"} <= known:
+        return {}
+    day = f"CAST(timezone({wording.quote_text(_zone(reading))}, closed_at) AS DATE)"
+    return {
+        "expected_close_on": f"CASE WHEN status = 'open' THEN {day} END",
+        "closed_at": "CASE WHEN status IS DISTINCT FROM 'open' THEN closed_at END",
+    }
 
 
 def _currency(reading: Reading) -> dict[str, str]:

@@ -96,21 +96,16 @@ def make(path: Path, asked: options.PreviewOptions, around: Surroundings) -> Pre
     Raises:
         errors.Refusal: it cannot be read as a table, or an option is wrong, whatever its sender might answer.
     """
-    text = importing.read(
-        path,
-        options=asked,
-        folder=around.folder / "staged",
-        progress=lambda done, total: around.progress("read", done, total),
-        limits=around.limits,
-    )
+    asked, open_questions, text = _read(path, asked, around)
     with importing.connect(around.folder, memory=importing.STAGE_MEMORY, threads=importing.STAGE_THREADS) as connection:
         columns = evidence.look(connection, text.text.relation, len(text.headers))
     file = questions.File(text.headers, columns)
-    choice, open_questions = _choose(asked, file)
+    choice, more = _choose(asked, file)
+    open_questions += more
     if choice.chosen is None:
         return Previewed(_unknown(text, file, choice, open_questions), None)
     staged, decided, more = _understand(text, file, asked.of(choice.chosen), around.folder / "staged")
-    open_questions = [*open_questions, *more]
+    open_questions += more
     if staged is None:
         return Previewed(_stuck(text, file, choice, open_questions, asked.of(choice.chosen)), None)
     plan = _plan(staged, around)
@@ -119,7 +114,33 @@ def make(path: Path, asked: options.PreviewOptions, around: Surroundings) -> Pre
         open_questions.append(question)
         decided = decided.model_copy(update={"max_rejects": question.assumed})
     assumed = frozenset(decided.mapping) - frozenset(asked.mapping)
+    # Which sheet it was is said, so that a sheet that is put before it changes nothing.
+    decided = decided.model_copy(update={"sheet": decided.sheet or text.facts.get("sheet")})
     return Previewed(_whole(plan, file, choice, open_questions, assumed), decided)
+
+
+def _read(
+    path: Path, asked: options.PreviewOptions, around: Surroundings
+) -> tuple[options.PreviewOptions, list[Question], importing.FileText]:
+    """Read the file; a sheet that it does not have is asked for, and the first one that has a table is taken instead."""
+
+    def read(said: options.PreviewOptions) -> importing.FileText:
+        return importing.read(
+            path,
+            options=said,
+            folder=around.folder / "staged",
+            progress=lambda done, total: around.progress("read", done, total),
+            limits=around.limits,
+        )
+
+    try:
+        return asked, [], read(asked)
+    except errors.Refusal as refusal:
+        if refusal.code != "unknown-sheet" or asked.sheet is None:
+            raise
+        text = read(asked.model_copy(update={"sheet": None}))
+        found = text.facts.get("sheet")
+        return asked.model_copy(update={"sheet": found}), [questions.of_sheet(refusal, assumed=found)], text
 
 
 def _choose(asked: options.PreviewOptions, file: questions.File) -> tuple[DatasetChoice, list[Question]]:
@@ -284,7 +305,7 @@ def _bare(
         rejects=[],
         questions=list(asked),
         facts=dict(text.facts),
-        warnings=[],
+        warnings=_notices(text.warnings),
         next=None,
     )
 

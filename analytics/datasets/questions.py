@@ -76,6 +76,12 @@ def of_dataset(candidates: Sequence[guessing.Candidate]) -> Question:
     return _question("which-dataset", "dataset", detail, choices, assumed=assumed, goes_on=bool(candidates))
 
 
+def of_sheet(refusal: errors.Refusal, *, assumed: str | None) -> Question:
+    """Ask which sheet of a workbook is meant."""
+    choices = [Choice(value=name, means=f"the sheet {name!r}", example=None) for name in refusal.data["sheets"]]
+    return _question(refusal.code, "sheet", refusal.detail, choices, assumed=assumed)
+
+
 def of_rejects(rejected: int, read: int, share: float) -> Question:
     """Ask what is to be done about too many bad rows."""
     needed = min(1.0, -(-rejected * 100 // read) / 100)
