@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": Registered("cli.demo", "See it work: start a stack, import data, run three reports, stop."),
     "sample": Registered("cli.sample", "Write generated CRM data to a folder."),
     "import": Registered("cli.import_file", "Import a file into a dataset."),
+    "customers": Registered("cli.customers", "Erase a customer for good, with a certificate."),
     "report": Registered("cli.report", "Run a report and show or save it."),
     "datasets": Registered("cli.datasets", "List datasets and their versions, and restore an older one."),
     "jobs": Registered("cli.jobs", "List jobs, see why they wait, cancel them and run them again."),

@@ -119,12 +119,10 @@ class Look:
 
 def look(job: RunningJob, finder: "rows.Finder", known: Iterable[Mapping[str, Iterable[str]]]) -> Look:
     """Look for the person in every file of every table. `known` are records of theirs that may be gone already."""
-    import duckdb  # noqa: PLC0415 - heavy
-
     for looks_left in reversed(range(LOOKS)):
         try:
             return _look(job, finder, list(known))
-        except (duckdb.IOException, FileNotFoundError):
+        except committing.files_vanished():
             if not looks_left:
                 raise
             log.info("a file was removed while this looked; looking again")
@@ -197,8 +195,13 @@ def replace(job: RunningJob, view: View, finder: "rows.Finder", folder: Path) ->
 
     if view.newest is None or not view.held_now:
         return True
-    target = folder / uuid.uuid4().hex
-    added = finder.rewrite(view.table.dataset, view.held_now, target)
+    try:
+        added = finder.rewrite(view.table.dataset, view.held_now, folder / uuid.uuid4().hex)
+    except committing.files_vanished():
+        if view.table.newest_version() == view.newest.version:
+            raise
+        log.info("another erasure was faster; looking again")
+        return False
     matched = view.rows_now
     change = lake.LakeChange(
         base=view.newest,
