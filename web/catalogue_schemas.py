@@ -16,6 +16,7 @@ class ResultColumn(Answer):
     type: str
     unit: str | None
     description: str
+    key: bool = Field(description="Whether the column is part of what tells the rows apart")
 
 
 class DatasetNeed(Answer):

@@ -165,7 +165,7 @@ TYPE = ReportType(
     ),
     params=ClvParams,
     columns=(
-        columns.Column("customer_id", columns.ColumnType.TEXT, "Who"),
+        columns.Column("customer_id", columns.ColumnType.TEXT, "Who", key=True),
         columns.Column("x", columns.ColumnType.INTEGER, "Transactions after the first", "customer-days"),
         columns.Column("t_x", columns.ColumnType.NUMBER, "From the first transaction to the last", "time_unit"),
         columns.Column("T", columns.ColumnType.NUMBER, "From the first transaction to calibration_end", "time_unit"),

@@ -67,10 +67,10 @@ TYPE = ReportType(
     ),
     params=CohortRetentionParams,
     columns=(
-        columns.Column("cohort", columns.ColumnType.DATE, "First local day of the cohort's period"),
+        columns.Column("cohort", columns.ColumnType.DATE, "First local day of the cohort's period", key=True),
         columns.Column("cohort_size", columns.ColumnType.INTEGER, "Customers in the cohort", "customers"),
         columns.Column(
-            "period_index", columns.ColumnType.INTEGER, "Calendar periods after the cohort's own", "periods"
+            "period_index", columns.ColumnType.INTEGER, "Calendar periods after the cohort's own", "periods", key=True
         ),
         columns.Column("active", columns.ColumnType.INTEGER, "Distinct customers with a purchase", "customers"),
         columns.Column("rate", columns.ColumnType.NUMBER, "What is retained of the measure", "ratio"),

@@ -18,9 +18,13 @@ class ColumnType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a result: what it is called, what it holds, in which unit, what it means."""
+    """One column of a result: what it is called, what it holds, in which unit, what it means.
+
+    The columns with `key` tell the rows apart: two runs of a report are compared row by row by them.
+    """
 
     name: str
     type: ColumnType
     description: str
     unit: str | None = None
+    key: bool = False

@@ -64,9 +64,9 @@ TYPE = report_type.ReportType(
     ),
     params=DataQualityParams,
     columns=(
-        columns.Column("dataset", columns.ColumnType.TEXT, "Which dataset"),
-        columns.Column("column", columns.ColumnType.TEXT, "Which column; empty: the rows as such"),
-        columns.Column("check", columns.ColumnType.TEXT, "What was looked for"),
+        columns.Column("dataset", columns.ColumnType.TEXT, "Which dataset", key=True),
+        columns.Column("column", columns.ColumnType.TEXT, "Which column; empty: the rows as such", key=True),
+        columns.Column("check", columns.ColumnType.TEXT, "What was looked for", key=True),
         columns.Column("severity", columns.ColumnType.TEXT, "fact, warning or error"),
         columns.Column("count", columns.ColumnType.INTEGER, "How many were found", "rows"),
         columns.Column("share", columns.ColumnType.NUMBER, "Of how many that is; null of none", "ratio"),

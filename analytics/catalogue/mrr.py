@@ -71,8 +71,8 @@ TYPE = ReportType(
     ),
     params=MrrParams,
     columns=(
-        columns.Column("period", columns.ColumnType.DATE, "First day of the period"),
-        columns.Column("currency", columns.ColumnType.TEXT, "What the money of the row is in"),
+        columns.Column("period", columns.ColumnType.DATE, "First day of the period", key=True),
+        columns.Column("currency", columns.ColumnType.TEXT, "What the money of the row is in", key=True),
         _money("start", "MRR on the last day before the period"),
         _money("new", "Of customers active for the first time"),
         _money("reactivation", "Of customers who came back"),

@@ -33,7 +33,7 @@ TYPE = ReportType(
     ),
     params=RevenueTrendParams,
     columns=(
-        columns.Column("period", columns.ColumnType.DATE, "First local day of the period"),
+        columns.Column("period", columns.ColumnType.DATE, "First local day of the period", key=True),
         columns.Column("complete", columns.ColumnType.BOOLEAN, "Whether the data cover the period to its end"),
         columns.Column("gross", columns.ColumnType.DECIMAL, "Value of the orders", "currency"),
         columns.Column("refunds", columns.ColumnType.DECIMAL, "Value given back, positive", "currency"),

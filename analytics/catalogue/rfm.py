@@ -86,7 +86,7 @@ TYPE = ReportType(
     ),
     params=RfmParams,
     columns=(
-        columns.Column("customer_id", columns.ColumnType.TEXT, "Who"),
+        columns.Column("customer_id", columns.ColumnType.TEXT, "Who", key=True),
         columns.Column("first_order", columns.ColumnType.TIMESTAMP, "When the first purchase was made"),
         columns.Column("last_order", columns.ColumnType.TIMESTAMP, "When the last purchase was made"),
         columns.Column(

@@ -20,6 +20,7 @@ def describe_columns(described: Iterable[columns.Column]) -> list[dict[str, Any]
     """Return columns as JSON objects: name, type, unit, description."""
     return [
         {"name": column.name, "type": str(column.type), "unit": column.unit, "description": column.description}
+        | ({"key": True} if column.key else {})
         for column in described
     ]
 

@@ -147,6 +147,7 @@ class _Question:
                 label,
                 aggregate_measures.column_type(key.type()),
                 f"First local day of the {grains[label]}" if grains.get(label) else f"Value of {label}",
+                key=True,
             )
             for label, key in self.keys.items()
         ]

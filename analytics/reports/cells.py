@@ -39,7 +39,9 @@ def describe(
         dataclasses.replace(column, unit=currency) if column.unit == "currency" else column for column in declared
     )
     segments = tuple(
-        columns.Column(f"by_{name}" if name in taken else name, columns.ColumnType.TEXT, f"Segmented by {name}")
+        columns.Column(
+            f"by_{name}" if name in taken else name, columns.ColumnType.TEXT, f"Segmented by {name}", key=True
+        )
         for name in params.segment_by
     )
     return in_currency + segments

@@ -50,7 +50,11 @@ def _describe(kind: ReportType, have: frozenset[str]) -> catalogue_schemas.Repor
         params_schema=kind.params.model_json_schema(),
         columns=[
             catalogue_schemas.ResultColumn(
-                name=column.name, type=column.type.value, unit=column.unit, description=column.description
+                name=column.name,
+                type=column.type.value,
+                unit=column.unit,
+                description=column.description,
+                key=column.key,
             )
             for column in kind.columns
         ],
