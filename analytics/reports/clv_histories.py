@@ -76,7 +76,7 @@ class Observed:
         x: transactions after the first.
         recency: days from the first to the last.
         age: days from the first to the last before calibration_end.
-        histories: the distinct x, recency and age.
+        histories: the same three, coded.
         spend: what the days after the first brought before calibration_end.
         held_out: transactions from calibration_end to before holdout_end.
         return_days: the days of all transactions after the first, held out ones too.
@@ -100,8 +100,8 @@ class Observed:
 
     @property
     def mean_spend(self) -> Floats:
-        """The mean of the transactions after the first; nan without."""
-        return np.divide(self.spend, self.x, out=np.full_like(self.x, np.nan), where=self.x > 0)
+        """The mean of the transactions after the first, to eight places; nan without."""
+        return np.round(np.divide(self.spend, self.x, out=np.full_like(self.x, np.nan), where=self.x > 0), 8)
 
 
 def observe(orders: facts.Facts, span: Span) -> Observed:

@@ -84,9 +84,8 @@ def predict(
 ) -> Predictions:
     """Predict from the end of calibration."""
     found, ahead = observed.histories, _ahead(params)
-    at = found.customer_at
     over = buying.forecast(fitted.model, found, ahead)
-    spend = np.full(at.size, np.nan)
+    spend = np.full(found.x_at.size, np.nan)
     typical = np.nan
     if spending.model is not None:
         known = np.maximum(np.nan_to_num(observed.mean_spend), 0.0)
@@ -98,12 +97,12 @@ def predict(
     held_out = None
     if held_out_days:
         tested = horizon.Horizon(held_out_days, held_out_days)
-        held_out = buying.forecast(fitted.model, found, tested).expected[at]
+        held_out = buying.forecast(fitted.model, found, tested).expected
     return Predictions(
-        alive=over.alive[at] if fitted.dropout_seen else np.full(at.size, np.nan),
-        orders=over.expected[at],
+        alive=over.alive if fitted.dropout_seen else np.full(found.x_at.size, np.nan),
+        orders=over.expected,
         spend=spend,
-        value=params.margin * spend * over.discounted[at],
+        value=params.margin * spend * over.discounted,
         held_out=held_out,
         new_orders=new_orders,
         new_value=params.margin * typical * new_discounted,

@@ -68,14 +68,16 @@ class Likelihood:
 
     names = ("r", "alpha", "a", "b")
 
-    def __init__(self, found: Histories, shift: int) -> None:
+    def __init__(self, found: Histories, shift: int, *, one_of: int = 1) -> None:
+        """Prepare. With `one_of` only one row of as many is asked for what is not a sum over x or over ages."""
         self._found = found
         self._shift = shift
         self._per_x = found.per_x()
         self._per_age, self._repeats_per_age = found.per_age()
-        may = found.x + shift > 0
-        self._x_at, self._count = found.x_at[may], found.count[may]
-        self._recency_at, self._age_at = found.recency_at[may], found.age_at[may]
+        rows = found.every(one_of, offset=one_of // 2)
+        may = rows.x + shift > 0
+        self._x_at, self._count = rows.x_at[may], rows.count[may]
+        self._recency_at, self._age_at = rows.recency_at[may], rows.age_at[may]
 
     def __call__(self, logs: Floats) -> tuple[float, Floats]:
         """Return log-likelihood and gradient at the logarithms of the parameters."""
@@ -114,19 +116,24 @@ class Likelihood:
         """What is added because a customer may have left at the last purchase."""
         tries = b + self._found.xs + self._shift - 1
         waited = alpha + self._found.times
-        log_waited, log_tries, inverse = np.log(waited), np.log(np.maximum(tries, 1e-300)), 1 / waited
-        power = (r + self._found.xs)[self._x_at]
+        log_waited, inverse = np.log(waited), 1 / waited
+        log_odds = np.log(a) - np.log(np.maximum(tries, 1e-300))
         gap = log_waited[self._age_at] - log_waited[self._recency_at]
-        odds = power * gap + (np.log(a) - log_tries)[self._x_at]
-        left = self._count * special.expit(odds)
-        value = (self._count * np.logaddexp(0.0, odds)).sum()
+        power = (r + self._found.xs)[self._x_at]
+        odds = power * gap + log_odds[self._x_at]
+        # log(1 + exp(odds)) and its slope from one exponential, which never overflows.
+        small = np.exp(-np.abs(odds))
+        whole = 1 + small
+        value = (self._count * (np.maximum(odds, 0.0) + np.log(whole))).sum()
+        left = self._count * np.where(odds > 0, 1.0, small) / whole
         per_x = np.bincount(self._x_at, weights=left, minlength=tries.size)
+        used = per_x > 0
         gradient = np.array(
             [
                 (left * gap).sum(),
                 (left * power * (inverse[self._age_at] - inverse[self._recency_at])).sum(),
                 left.sum() / a,
-                -(per_x[per_x > 0] / tries[per_x > 0]).sum(),
+                -(per_x[used] / tries[used]).sum(),
             ]
         )
         return float(value), gradient

@@ -11,6 +11,8 @@ from analytics.stats.histories import Floats, Histories
 
 # Twice the log-likelihood that dropout must gain: what chance exceeds once in twenty times with two more parameters.
 _EVIDENCE = 5.99
+# Distinct histories on which the search is made where there are at least twice as many.
+_PREVIEW = 20_000
 # Pairs of x and age times points of time that are held at once.
 _CELLS = 2_000_000
 
@@ -44,6 +46,9 @@ class Model(Protocol):
         """Return purchases per unit of time at `ahead` time from now, of a customer who is alive now."""
 
 
+Likelihood = beta_geometric.Likelihood | pareto.Likelihood
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """A model fitted to histories.
@@ -67,11 +72,13 @@ class Fit:
 
 
 def fit(name: ModelName, found: Histories) -> Fit:
-    """Fit a model by maximum likelihood to at least one history."""
-    without = lasting.Likelihood(found)
-    plain = maximum.maximise(without, [without.start()], without.names, size=found.customers)
-    likelihood = _likelihood(name, found)
-    asked = maximum.maximise(likelihood, _starts(name, plain, found), likelihood.names, size=found.customers)
+    """Fit a model by maximum likelihood to the histories of at least one customer."""
+    rows = found.distinct()
+    without = lasting.Likelihood(rows)
+    plain = maximum.maximise(maximum.Problem(without, rows.customers), [without.start()], without.names)
+    likelihood, preview = _likelihoods(name, rows)
+    problem = maximum.Problem(likelihood, rows.customers, preview)
+    asked = maximum.maximise(problem, _starts(name, plain, rows), likelihood.names)
     # The model without dropout is a limit of the others, so theirs is never less but for the end of the range searched.
     gained = 2 * (asked.log_likelihood - plain.log_likelihood)
     seen = bool(gained >= _EVIDENCE)
@@ -87,16 +94,22 @@ def model_of(name: ModelName, parameters: Floats) -> Model:
     return beta_geometric.BetaGeometric(first, second, third, fourth, shift=int(name is ModelName.MBG_NBD))
 
 
-def _likelihood(name: ModelName, found: Histories) -> beta_geometric.Likelihood | pareto.Likelihood:
-    if name is ModelName.PARETO_NBD:
-        return pareto.Likelihood(found)
-    return beta_geometric.Likelihood(found, shift=int(name is ModelName.MBG_NBD))
+def _likelihoods(name: ModelName, rows: Histories) -> tuple[Likelihood, Likelihood | None]:
+    """Return the likelihood, and one of a part of the rows where they are many."""
+    one_of = rows.count.size // _PREVIEW
+
+    def likelihood(one_of: int) -> Likelihood:
+        if name is ModelName.PARETO_NBD:
+            return pareto.Likelihood(rows, one_of=one_of)
+        return beta_geometric.Likelihood(rows, int(name is ModelName.MBG_NBD), one_of=one_of)
+
+    return likelihood(1), likelihood(one_of) if one_of > 1 else None
 
 
 def _starts(name: ModelName, plain: maximum.Maximum, found: Histories) -> list[Floats]:
     """Begin where buying is what it would be without dropout, with much and with little dropout."""
     r, alpha = plain.parameters
-    typical = float((found.age * found.count).sum() / max(found.customers, 1)) or 1.0
+    typical = float((found.age * found.count).sum() / max(found.customers, 1.0)) or 1.0
     if name is ModelName.PARETO_NBD:
         return [np.log([r, alpha, s, beta * typical]) for s, beta in ((0.5, 0.5), (1.5, 8.0))]
     return [np.log([r, alpha, a, b]) for a, b in ((0.8, 2.4), (0.3, 6.0))]
@@ -104,7 +117,7 @@ def _starts(name: ModelName, plain: maximum.Maximum, found: Histories) -> list[F
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is expected of the customers of each history.
+    """What is expected of the customers of each row of histories.
 
     Attributes:
         alive: the probability of still being a customer.

@@ -9,6 +9,8 @@ from scipy import special
 from analytics.stats import maximum
 from analytics.stats.histories import Floats
 
+# Customers on whom the search is made where there are at least twice as many.
+_PREVIEW = 20_000
 _NAMES = ("p", "q", "gamma")
 
 
@@ -36,9 +38,24 @@ def fit(x: npt.ArrayLike, mean: npt.ArrayLike) -> tuple[GammaGamma, maximum.Maxi
     """Fit to customers with x >= 1 transactions worth `mean` > 0 each."""
     count, worth = np.asarray(x, dtype=np.float64), np.asarray(mean, dtype=np.float64)
     likelihood = Likelihood(count, worth)
-    found = maximum.maximise(likelihood, likelihood.starts(), _NAMES, size=max(count.size, 1))
+    one_of = count.size // _PREVIEW
+    part = slice(one_of // 2, None, one_of)
+    preview = _scaled(Likelihood(count[part], worth[part]), count.size) if one_of > 1 else None
+    problem = maximum.Problem(likelihood, max(count.size, 1), preview)
+    found = maximum.maximise(problem, likelihood.starts(), _NAMES)
     p, q, gamma = (float(each) for each in found.parameters)
     return GammaGamma(p, q, gamma), found
+
+
+def _scaled(likelihood: "Likelihood", customers: int) -> maximum.Objective:
+    """Let the customers of a part stand for all."""
+    factor = customers / likelihood.customers
+
+    def objective(logs: Floats) -> tuple[float, Floats]:
+        value, gradient = likelihood(logs)
+        return value * factor, gradient * factor
+
+    return objective
 
 
 class Likelihood:
@@ -48,6 +65,7 @@ class Likelihood:
         if np.any(x < 1) or np.any(mean <= 0):
             raise ValueError("Gamma-Gamma is for customers with transactions worth more than nothing")
         self._x, self._mean = x, mean
+        self.customers = x.size
         self._xs, self._per_x = np.unique(x, return_counts=True)
         self._x_log_x = float((x * np.log(x)).sum())
         self._log_mean = np.log(mean)

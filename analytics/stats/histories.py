@@ -1,4 +1,4 @@
-"""Purchase histories as the models of repeat buying see them: each distinct one once, with how many customers have it."""
+"""Purchase histories as models of repeat buying see them: coded, so that what costs much is computed once per value."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,17 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
+# Whole numbers below this are coded by a table of what occurs, which is far quicker than sorting them.
+_TABLE = 1 << 22
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The distinct pairs of two columns, and where each row finds its own.
+    """The distinct pairs of x and a time, and where each row finds its own.
 
     Attributes:
-        x: the first value of each pair.
-        time: the second value of each pair.
+        x: of each pair.
+        time: of each pair.
         at: the place of every row's pair.
     """
 
@@ -26,69 +29,73 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """Distinct histories, ordered by x, recency and age; every row stands for `count` customers.
-
-    What costs much is evaluated once per distinct value: `x == xs[x_at]`, `recency == times[recency_at]` and
-    `age == times[age_at]`.
+    """Purchase histories, one per row: `x == xs[x_at]`, `recency == times[recency_at]`, `age == times[age_at]`.
 
     Attributes:
-        x: repeat purchases (in distinct periods, such as days).
-        recency: time from the first purchase to the last; 0 without repeats.
-        age: time from the first purchase to the end of observation.
+        xs: the distinct numbers of repeat purchases (in distinct periods, such as days).
+        times: the distinct recencies and ages.
+        x_at: the place of each row's x in `xs`.
+        recency_at: the place of its time from the first purchase to the last; 0 without repeats.
+        age_at: the place of its time from the first purchase to the end of observation.
         count: customers with this history.
-        customer_at: for each customer, in the order they were given, the place of their history.
     """
 
-    x: Floats
-    recency: Floats
-    age: Floats
-    count: Floats
     xs: Floats
-    x_at: Places
     times: Floats
+    x_at: Places
     recency_at: Places
     age_at: Places
-    customer_at: Places
+    count: Floats
 
     @classmethod
     def of(cls, x: npt.ArrayLike, recency: npt.ArrayLike, age: npt.ArrayLike) -> "Histories":
-        """Collect the histories of customers, one element of each array per customer."""
-        xs, x_at = np.unique(np.asarray(x, dtype=np.float64), return_inverse=True)
+        """Code the histories of customers, one element of each array and one row per customer."""
+        repeats = np.asarray(x, dtype=np.float64)
         whens = np.stack([np.asarray(recency, dtype=np.float64), np.asarray(age, dtype=np.float64)])
-        times, time_at = np.unique(whens, return_inverse=True)
+        if np.any(repeats < 0) or np.any(repeats % 1) or np.any(whens[0] < 0) or np.any(whens[0] > whens[1]):
+            raise ValueError("a history has whole x >= 0 and 0 <= recency <= age")
+        xs, x_at = _code(repeats)
+        times, time_at = _code(whens.ravel())
         recency_at, age_at = time_at.reshape(whens.shape)
-        _check(xs, whens)
-        width = max(times.size, 1)
-        keys, customer_at, count = np.unique(
-            (x_at * width + recency_at) * width + age_at, return_inverse=True, return_counts=True
+        return cls(xs, times, x_at, recency_at, age_at, np.ones(repeats.size))
+
+    def distinct(self) -> "Histories":
+        """Return each distinct history once, ordered by x, recency and age, with how many customers have it."""
+        width = max(self.times.size, 1)
+        keys = np.sort((self.x_at * width + self.recency_at) * width + self.age_at)
+        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if keys.size else np.zeros(0, dtype=np.int64)
+        rest, age_at = np.divmod(keys[starts], width)
+        x_at, recency_at = np.divmod(rest, width)
+        count = np.diff(np.append(starts, keys.size)).astype(np.float64)
+        return Histories(self.xs, self.times, x_at, recency_at, age_at, count)
+
+    def every(self, step: int, *, offset: int = 0) -> "Histories":
+        """Return one row of `step`, each standing for as many."""
+        part = slice(offset, None, step)
+        return Histories(
+            self.xs,
+            self.times,
+            self.x_at[part],
+            self.recency_at[part],
+            self.age_at[part],
+            self.count[part] * step,
         )
-        rest, last = np.divmod(keys, width)
-        first, middle = np.divmod(rest, width)
-        return cls(
-            x=xs[first],
-            recency=times[middle],
-            age=times[last],
-            count=count.astype(np.float64),
-            xs=xs,
-            x_at=first,
-            times=times,
-            recency_at=middle,
-            age_at=last,
-            customer_at=customer_at,
-        )
 
     @property
-    def customers(self) -> int:
-        return self.customer_at.size
+    def x(self) -> Floats:
+        return self.xs[self.x_at]
 
     @property
-    def repeats(self) -> float:
-        """All repeat purchases of all customers."""
-        return float((self.x * self.count).sum())
+    def recency(self) -> Floats:
+        return self.times[self.recency_at]
 
     @property
-    def repeat_customers(self) -> int:
-        return int(self.count[self.x > 0].sum())
+    def age(self) -> Floats:
+        return self.times[self.age_at]
+
+    @property
+    def customers(self) -> float:
+        return float(self.count.sum())
 
     def per_x(self) -> Floats:
         """Return how many customers have each of `xs`."""
@@ -106,21 +113,36 @@ class Histories:
     def by_recency_and_age(self) -> tuple[Pairs, Places]:
         """Return the distinct pairs of x and a time, be it recency or age; each row's recency, and place of its age."""
         pairs = self._pairs(np.concatenate([self.x_at, self.x_at]), np.concatenate([self.recency_at, self.age_at]))
-        size = self.x.size
+        size = self.x_at.size
         return Pairs(pairs.x, pairs.time, pairs.at[:size]), pairs.at[size:]
 
     def _pairs(self, x_at: Places, time_at: Places) -> Pairs:
         width = max(self.times.size, 1)
-        keys, at = np.unique(x_at * width + time_at, return_inverse=True)
+        keys, at = _code_places(x_at * width + time_at, self.xs.size * width)
         first, second = np.divmod(keys, width)
         return Pairs(self.xs[first], self.times[second], at)
 
 
+def _code(values: Floats) -> tuple[Floats, Places]:
+    """Return the distinct values in order, and the place of each value among them."""
+    if values.size and values.max() < _TABLE:
+        whole = values.astype(np.int64)
+        if np.array_equal(whole, values):
+            found, at = _code_places(whole, int(whole.max()) + 1)
+            return found.astype(np.float64), at
+    distinct, places = np.unique(values, return_inverse=True)
+    return distinct, places
+
+
+def _code_places(values: Places, limit: int) -> tuple[Places, Places]:
+    """Return the same of whole numbers from 0 to before `limit`."""
+    if limit > _TABLE:
+        distinct, at = np.unique(values, return_inverse=True)
+        return distinct, at
+    occurs = np.zeros(limit, dtype=np.int64)
+    occurs[values] = 1
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[values]
+
+
 def _sums(at: Places, weights: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(at, weights=weights, minlength=size), dtype=np.float64)
-
-
-def _check(xs: Floats, whens: Floats) -> None:
-    recency, age = whens
-    if xs.size and (xs[0] < 0 or np.any(xs % 1) or np.any(recency < 0) or np.any(recency > age)):
-        raise ValueError("a history has whole x >= 0 and 0 <= recency <= age")

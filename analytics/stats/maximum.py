@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from analytics.stats.histories import Floats
 
@@ -14,11 +13,21 @@ Objective = Callable[[Floats], tuple[float, Floats]]
 # How far, on the log scale, a search may go from where it started: a factor of sixty thousand.
 _REACH = 11.0
 _STEP = 1e-4
+_SEARCH_STEPS = 300
+_HALVINGS = 30
+# The longest step of a search, a factor of seven; and the slope of log-likelihood below which Newton steps take over.
+_LEAP = 2.0
+_NEAR = 1e-3
 _NEWTON_STEPS = 12
 # Log-likelihood that a further step would still gain, at most, when the search is called converged.
 _GAIN = 1e-6
+_ENOUGH = _GAIN / 1000
 # A parameter whose logarithm has a larger standard error is not known even to its order of magnitude.
 _VAGUE = 2.0
+# Where log-likelihood bends less than this, over a factor of e, the data say nothing; parameters with more than a
+# twentieth part in such a direction are not determined.
+_FLAT = 1e-3
+_PART = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +77,57 @@ class Maximum:
         return f"Converged after {self.evaluations} evaluations: a further step would gain less than {_GAIN:g}."
 
 
-def maximise(objective: Objective, starts: Iterable[Floats], names: tuple[str, ...], *, size: float) -> Maximum:
-    """Return the highest of the maxima found from each of the starts, which are logarithms of parameters.
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to be maximised.
 
-    `size` is the number of observations; the search works on the mean, so that its tolerances mean the same for
-    few and for many.
+    Attributes:
+        objective: the log-likelihood of all observations.
+        size: how many observations there are; the search works on the mean, so that its tolerances mean the same for
+            few and for many.
+        preview: the log-likelihood of a part of them, weighted to stand for all; where it is cheaper, the search is
+            made on it, and all observations only correct the outcome.
     """
-    counted = _Counted(objective, size)
-    found = [_search(counted, start) for start in starts]
-    best, low, high = min(found, key=lambda each: counted.value(each[0]))
-    point, curvature = _polish(counted, best, low, high)
-    return _judge(counted, point, curvature, names, (low, high))
+
+    objective: Objective
+    size: float
+    preview: Objective | None = None
+
+
+def maximise(problem: Problem, starts: Iterable[Floats], names: tuple[str, ...]) -> Maximum:
+    """Return the highest of the maxima found from each of the starts, which are logarithms of parameters."""
+    counted = _Counted(problem.objective, problem.size)
+    first = counted if problem.preview is None else _Counted(problem.preview, problem.size)
+    found = [_search(first, start) for start in starts]
+    best, low, high = min(found, key=lambda each: first.value(each[0]))
+    if first is not counted:
+        best = _correct(counted, best, _surface(first, best), (low, high))
+    point, surface = _polish(counted, best, (low, high))
+    if first is not counted and not surface.gain < _GAIN:
+        point, surface = _polish(counted, _search(counted, point)[0], (low, high))
+    return _judge(counted, point, surface, names, (low, high))
 
 
 class _Counted:
-    """The mean of minus the objective; remembers how often it was asked, and the last answer."""
+    """The mean of minus the objective; remembers every answer."""
 
     def __init__(self, objective: Objective, size: float) -> None:
         self._objective = objective
         self.size = size
         self.evaluations = 0
-        self._last: tuple[bytes, float, Floats] | None = None
+        self._known: dict[bytes, tuple[float, Floats]] = {}
 
     def __call__(self, point: Floats) -> tuple[float, Floats]:
         key = point.tobytes()
-        if self._last is None or self._last[0] != key:
+        if key not in self._known:
             self.evaluations += 1
             # Far from the data a parameter may overflow; the search then sees infinity and turns round.
             with np.errstate(all="ignore"):
                 value, gradient = self._objective(point)
             good = np.isfinite(value) and bool(np.all(np.isfinite(gradient)))
             answer = (-value / self.size, -gradient / self.size) if good else (np.inf, np.zeros_like(point))
-            self._last = (key, *answer)
-        return self._last[1], self._last[2]
+            self._known[key] = answer
+        return self._known[key]
 
     def value(self, point: Floats) -> float:
         return self(point)[0]
@@ -110,72 +137,143 @@ class _Counted:
 
 
 def _search(objective: _Counted, start: Floats) -> tuple[Floats, Floats, Floats]:
-    """Go downhill from a start; return the point and the limits of the range."""
+    """Go downhill from a start by the method of Broyden, Fletcher, Goldfarb and Shanno; return point and limits.
+
+    Four parameters need no linear algebra from a library, whose threads would wait for each other longer than it
+    takes. The end is only approached, because Newton steps follow.
+    """
     low, high = start - _REACH, start + _REACH
-    found = optimize.minimize(
-        objective,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=optimize.Bounds(low, high),
-        options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7},
-    )
-    return np.asarray(found.x, dtype=np.float64), low, high
-
-
-def _polish(objective: _Counted, point: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Take Newton steps while they gain; return the point and the curvature there."""
-    curvature = _curvature(objective, point)
-    for _ in range(_NEWTON_STEPS):
+    point, inverse = start, np.eye(start.size)
+    for _ in range(_SEARCH_STEPS):
         value, gradient = objective(point)
-        step = _newton(curvature, gradient)
-        if step is None or float((gradient * step).sum()) * objective.size < _GAIN / 1000:
+        blocked = ((point <= low) & (gradient > 0)) | ((point >= high) & (gradient < 0))
+        slope = np.where(blocked, 0.0, gradient)
+        step = np.where(blocked, 0.0, -(inverse * slope).sum(axis=1))
+        if np.abs(slope).max() * objective.size < _NEAR:
             break
-        trial = np.clip(point - step, low, high)
-        if not objective.value(trial) < value:
+        step = step * min(1.0, _LEAP / np.abs(step).max())
+        trials = (np.clip(point + step * 0.5**halved, low, high) for halved in range(_HALVINGS))
+        promised = 1e-4 * (step * slope).sum()
+        better = next((trial for trial in trials if objective.value(trial) < value + promised * 0.1), None)
+        if better is None:
             break
-        point, curvature = trial, _curvature(objective, trial)
-    return point, curvature
+        inverse = _updated(inverse, better - point, objective.gradient(better) - gradient, is_first=point is start)
+        point = better
+    return point, low, high
 
 
-def _newton(curvature: Floats, gradient: Floats) -> Floats | None:
-    """Return the Newton step, or None where the surface is not curved like a minimum."""
-    try:
-        lower = np.linalg.cholesky(curvature)
-    except np.linalg.LinAlgError:
-        return None
-    step: Floats = np.linalg.solve(lower.T, np.linalg.solve(lower, gradient))
-    return step
+def _updated(inverse: Floats, step: Floats, change: Floats, *, is_first: bool) -> Floats:
+    """Return the inverse curvature as a step and the change of the gradient along it tell."""
+    bend = float((step * change).sum())
+    if bend <= 1e-12 * float((step * step).sum()):
+        return inverse
+    if is_first:
+        inverse = inverse * bend / float((change * change).sum())
+    pushed = (inverse * change).sum(axis=1)
+    both = step[:, None] * pushed + pushed[:, None] * step
+    length = 1 + float((change * pushed).sum()) / bend
+    found: Floats = inverse + (length * step[:, None] * step - both) / bend
+    return found
 
 
-def _curvature(objective: _Counted, point: Floats) -> Floats:
-    """Return the second derivatives, by central differences of the gradient, which is exact."""
+@dataclass(frozen=True, slots=True)
+class _Surface:
+    """The shape of the log-likelihood around a point, along the directions in which it bends by itself.
+
+    Attributes:
+        bends: how much it bends downwards in each direction.
+        directions: unit vectors, one per column.
+        slope: minus its gradient.
+    """
+
+    bends: Floats
+    directions: Floats
+    slope: Floats
+
+    @property
+    def step(self) -> Floats:
+        """Where a maximum would be, in the directions that are bent."""
+        along = (self.directions * self.slope[:, None]).sum(axis=0)
+        lengths = np.where(self.bends > _FLAT, along / np.maximum(self.bends, _FLAT), 0.0)
+        found: Floats = -(self.directions * lengths).sum(axis=1)
+        return found
+
+    @property
+    def gain(self) -> float:
+        """What the step promises, with what a step by a factor of e would gain in flat directions; nan at no maximum."""
+        if self.bends[0] < -_FLAT:
+            return np.nan
+        along = (self.directions * self.slope[:, None]).sum(axis=0)
+        curved = self.bends > _FLAT
+        return float((along[curved] ** 2 / self.bends[curved]).sum() / 2 + np.abs(along[~curved]).sum())
+
+    @property
+    def errors(self) -> Floats:
+        """Standard errors by the observed information; nan for what the data do not determine."""
+        curved = self.bends > _FLAT
+        errors = np.sqrt((self.directions[:, curved] ** 2 / self.bends[curved]).sum(axis=1))
+        lost = (np.abs(self.directions[:, ~curved]) > _PART).any(axis=1)
+        return np.where(lost, np.nan, errors)
+
+    def at(self, objective: _Counted, point: Floats) -> "_Surface":
+        """Return a surface of the same shape with the slope at a point."""
+        return _Surface(self.bends, self.directions, objective.gradient(point) * objective.size)
+
+
+def _surface(objective: _Counted, point: Floats) -> _Surface:
+    """Find the shape by central differences of the gradient, which is exact."""
     rows = []
     for place in range(point.size):
         shift = np.zeros_like(point)
         shift[place] = _STEP
         rows.append((objective.gradient(point + shift) - objective.gradient(point - shift)) / (2 * _STEP))
-    square = np.stack(rows)
-    return (square + square.T) / 2
+    square = np.stack(rows) * objective.size
+    if not np.all(np.isfinite(square)):
+        square = np.zeros_like(square)
+    bends, directions = np.linalg.eigh((square + square.T) / 2)
+    return _Surface(bends, directions, objective.gradient(point) * objective.size)
+
+
+def _correct(objective: _Counted, point: Floats, shape: _Surface, limits: tuple[Floats, Floats]) -> Floats:
+    """Take Newton steps with the shape that the preview has, while they gain."""
+    for _ in range(_NEWTON_STEPS):
+        surface = shape.at(objective, point)
+        if surface.gain < _ENOUGH:
+            break
+        trials = (np.clip(point + surface.step * part, *limits) for part in (1.0, 0.5, 0.25))
+        better = next((trial for trial in trials if objective.value(trial) < objective.value(point)), None)
+        if better is None:
+            break
+        point = better
+    return point
+
+
+def _polish(objective: _Counted, point: Floats, limits: tuple[Floats, Floats]) -> tuple[Floats, _Surface]:
+    """Take Newton steps while they gain; return the point and the shape there."""
+    surface = _surface(objective, point)
+    for _ in range(_NEWTON_STEPS):
+        trial = np.clip(point + surface.step, *limits)
+        if surface.gain < _ENOUGH:
+            # So small that the value cannot show it any more, but the parameters come out to more digits.
+            return trial, surface.at(objective, trial)
+        if not objective.value(trial) < objective.value(point):
+            break
+        point, surface = trial, _surface(objective, trial)
+    return point, surface
 
 
 def _judge(
-    objective: _Counted, point: Floats, curvature: Floats, names: tuple[str, ...], limits: tuple[Floats, Floats]
+    objective: _Counted, point: Floats, surface: _Surface, names: tuple[str, ...], limits: tuple[Floats, Floats]
 ) -> Maximum:
-    value, gradient = objective(point)
-    step = _newton(curvature, gradient)
-    nothing = np.full_like(point, np.nan)
-    gain = np.nan if step is None else float((gradient * step).sum()) * objective.size / 2
-    log_errors = nothing if step is None else np.sqrt(np.diag(np.linalg.inv(curvature)) / objective.size)
     close = (point - limits[0] < 1e-6) | (limits[1] - point < 1e-6)
     parameters = np.exp(point)
     return Maximum(
         names=names,
         parameters=parameters,
-        standard_errors=parameters * log_errors,
-        log_errors=log_errors,
-        log_likelihood=-value * objective.size,
-        gain=gain,
+        standard_errors=parameters * surface.errors,
+        log_errors=surface.errors,
+        log_likelihood=-objective.value(point) * objective.size,
+        gain=surface.gain,
         evaluations=objective.evaluations,
         at_limit=tuple(name for name, at in zip(names, close, strict=True) if at),
     )

@@ -10,8 +10,9 @@ from analytics.stats.histories import Floats, Histories, Pairs
 
 # Where the integrand has fallen to exp(-34) of its highest value, nothing that counts is beyond.
 _DEPTH = 34.0
-# Without purchases the integrand falls slowly and bends on the way, so it takes more points; such pairs are few.
-_NODES, _NODES_OF_FEW = 40, 160
+# Without purchases the integrand falls slowly and bends on the way; the longer way takes more points.
+_LONG = 20.0
+_NODES, _NODES_OF_LONG = 40, 160
 # As many pairs at once as keep the arrays of nodes within some tens of megabytes.
 _AT_ONCE = 16_384
 
@@ -75,34 +76,44 @@ class Likelihood:
 
     names = ("r", "alpha", "s", "beta")
 
-    def __init__(self, found: Histories) -> None:
-        self._found = found
-        self._layout = _Layout.of(found)
-        self._per_x = found.per_x()
+    def __init__(self, found: Histories, *, one_of: int = 1) -> None:
+        """Prepare. With `one_of` only one row of as many is asked for what is not a sum over x or over ages."""
+        self._xs, self._times, self._per_x = found.xs, found.times, found.per_x()
+        self._per_age, self._repeats_per_age = found.per_age()
+        self._rows = found.every(one_of, offset=one_of // 2)
+        self._layout = _Layout.of(self._rows)
 
     def __call__(self, logs: Floats) -> tuple[float, Floats]:
         """Return log-likelihood and gradient at the logarithms of the parameters."""
         at = np.exp(logs)
-        r, alpha, s, beta = at
-        found, n, xs = self._found, self._per_x, self._found.xs
+        value, gradient = self._staying(*at)
+        parts = _parts(self._rows, at, self._layout)
+        scaled: Floats = (gradient + parts.slopes(self._rows, at)) * at
+        return value + parts.gained(self._rows), scaled
+
+    def _staying(self, r: float, alpha: float, s: float, beta: float) -> tuple[float, Floats]:
+        """The part of customers who are alive at the end: sums over the distinct x and the distinct ages."""
+        xs, n, ages = self._xs, self._per_x, self._per_age
         total = n.sum()
-        parts = _parts(found, at, self._layout)
+        buying, leaving = alpha + self._times, beta + self._times
+        weights = r * ages + self._repeats_per_age
         value = (
             (n * special.gammaln(r + xs)).sum()
             + total * (r * np.log(alpha) + s * np.log(beta) - special.gammaln(r))
-            + (found.count * (parts.highest + np.log(parts.total))).sum()
+            - (weights * np.log(buying)).sum()
+            - s * (ages * np.log(leaving)).sum()
         )
         gradient = np.array(
             [
-                (n * special.psi(r + xs)).sum() + total * (np.log(alpha) - special.psi(r)),
-                total * r / alpha,
-                total * np.log(beta),
-                total * s / beta,
+                (n * special.psi(r + xs)).sum()
+                + total * (np.log(alpha) - special.psi(r))
+                - (ages * np.log(buying)).sum(),
+                total * r / alpha - (weights / buying).sum(),
+                total * np.log(beta) - (ages * np.log(leaving)).sum(),
+                total * s / beta - s * (ages / leaving).sum(),
             ]
         )
-        gradient += parts.slopes(found, at)
-        scaled: Floats = gradient * at
-        return float(value), scaled
+        return float(value), gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,7 @@ class _Parts:
     """The terms of each history's likelihood, all divided by exp(highest): stayed + left_after - left_later = total."""
 
     highest: Floats
+    log_stayed: Floats
     stayed: Floats
     left_after: Floats
     left_later: Floats
@@ -120,41 +132,48 @@ class _Parts:
     def total(self) -> Floats:
         return self.stayed + (self.left_after - self.left_later)
 
-    def slopes(self, found: Histories, at: Floats) -> Floats:
-        """Return the derivatives of the sum over all customers of the logarithm of `total` and `highest`."""
+    def gained(self, rows: Histories) -> float:
+        """Return what the chance of having left adds to the log-likelihood."""
+        return float((rows.count * (self.highest - self.log_stayed + np.log(self.total))).sum())
+
+    def slopes(self, rows: Histories, at: Floats) -> Floats:
+        """Return the derivatives of `gained`."""
         r, alpha, s, beta = at
-        weight = found.count / self.total
-        stayed, after, later = weight * self.stayed, weight * self.left_after, weight * self.left_later
+        weight = rows.count / self.total
+        stayed, after, later = weight * self.stayed - rows.count, weight * self.left_after, weight * self.left_later
         size = self.integrals.log.size
         left = np.bincount(self.layout.pairs.at, weights=after, minlength=size)
         left -= np.bincount(self.layout.age_pair, weights=later, minlength=size)
+        buying, leaving = alpha + rows.times, beta + rows.times
+        by_age = np.bincount(rows.age_at, weights=stayed, minlength=rows.times.size)
+        powers = np.bincount(rows.age_at, weights=stayed * (r + rows.x), minlength=rows.times.size)
         power = r + self.layout.pairs.x
-        ages = self.found_logs(found, alpha), self.found_logs(found, beta)
         return np.array(
             [
-                -(stayed * ages[0]).sum() - (left * self.integrals.log_alpha).sum(),
-                -(stayed * (r + found.x) / (alpha + found.age)).sum()
-                - (left * power * self.integrals.inverse_alpha).sum(),
-                -(stayed * ages[1]).sum() - (left * self.integrals.log_beta).sum() + left.sum() / s,
-                -s * (stayed / (beta + found.age)).sum() - (s + 1) * (left * self.integrals.inverse_beta).sum(),
+                -(by_age * np.log(buying)).sum() - (left * self.integrals.log_alpha).sum(),
+                -(powers / buying).sum() - (left * power * self.integrals.inverse_alpha).sum(),
+                -(by_age * np.log(leaving)).sum() - (left * self.integrals.log_beta).sum() + left.sum() / s,
+                -s * (by_age / leaving).sum() - (s + 1) * (left * self.integrals.inverse_beta).sum(),
             ]
         )
 
-    @staticmethod
-    def found_logs(found: Histories, shift: float) -> Floats:
-        logs: Floats = np.log(shift + found.times)[found.age_at]
-        return logs
 
-
-def _parts(found: Histories, at: Floats, layout: _Layout) -> _Parts:
+def _parts(rows: Histories, at: Floats, layout: _Layout) -> _Parts:
     r, alpha, s, beta = at
     integrals = _integrate(layout.pairs, at)
     with_s = integrals.log + np.log(s)
     after, later = with_s[layout.pairs.at], with_s[layout.age_pair]
-    stayed = -(r + found.x) * np.log(alpha + found.times)[found.age_at] - s * np.log(beta + found.times)[found.age_at]
+    log_alpha, log_beta = np.log(alpha + rows.times), np.log(beta + rows.times)
+    stayed = -(r + rows.x) * log_alpha[rows.age_at] - (s * log_beta)[rows.age_at]
     highest = np.maximum(stayed, after)
     return _Parts(
-        highest, np.exp(stayed - highest), np.exp(after - highest), np.exp(later - highest), integrals, layout
+        highest=highest,
+        log_stayed=stayed,
+        stayed=np.exp(stayed - highest),
+        left_after=np.exp(after - highest),
+        left_later=np.exp(later - highest),
+        integrals=integrals,
+        layout=layout,
     )
 
 
@@ -171,39 +190,61 @@ class _Integrals:
 
 def _integrate(pairs: Pairs, at: Floats) -> _Integrals:
     whole = np.empty((5, pairs.x.size))
-    few = pairs.x < 2
-    for group, nodes in ((np.flatnonzero(few), _NODES_OF_FEW), (np.flatnonzero(~few), _NODES)):
-        for begin in range(0, group.size, _AT_ONCE):
-            part = group[begin : begin + _AT_ONCE]
-            whole[:, part] = _integrate_some(pairs.x[part], pairs.time[part], at, nodes)
+    for begin in range(0, pairs.x.size, _AT_ONCE):
+        part = slice(begin, begin + _AT_ONCE)
+        spans = _Spans.of(pairs.x[part], pairs.time[part], at)
+        far = spans.end > _LONG
+        for group, nodes in ((far, _NODES_OF_LONG), (~far, _NODES)):
+            whole[:, begin + np.flatnonzero(group)] = _integrate_some(spans.only(group), at, nodes)
     return _Integrals(*whole)
 
 
-def _integrate_some(x: Floats, time: Floats, at: Floats, count: int) -> Floats:
-    """Integrate in v = log((near + u) / (near + t)), near being the smaller of alpha and beta, by Gauss and Legendre.
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """Integrals over v = log((near + u) / (near + t)) from 0 to `end`, near being the smaller of alpha and beta.
 
-    In v the integrand falls like an exponential and has no singularity within pi of the real axis. With
-    c = near + t and far = max(alpha, beta): far + u = c (exp(v) + excess).
+    With c = near + t and far = max(alpha, beta): far + u = c (exp(v) + excess). In v the integrand falls like an
+    exponential and has no singularity within pi of the real axis.
+
+    Attributes:
+        near_power: of near + u in the integrand, below one.
+        far_power: of far + u.
     """
-    r, alpha, s, beta = at
-    first, second = r + x, s + 1.0
-    near_power, far_power = (first, second) if alpha <= beta else (np.broadcast_to(second, x.shape), first)
-    c = min(alpha, beta) + time
-    excess = abs(alpha - beta) / c
-    end = _end(1.0 - near_power, np.broadcast_to(far_power, x.shape), excess)
+
+    near_power: Floats
+    far_power: Floats
+    c: Floats
+    excess: Floats
+    end: Floats
+
+    @classmethod
+    def of(cls, x: Floats, time: Floats, at: Floats) -> "_Spans":
+        r, alpha, s, beta = at
+        first, second = r + x, np.full_like(x, s + 1.0)
+        near_power, far_power = (first, second) if alpha <= beta else (second, first)
+        c = min(alpha, beta) + time
+        excess = abs(alpha - beta) / c
+        return cls(near_power, far_power, c, excess, _end(1.0 - near_power, far_power, excess))
+
+    def only(self, group: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> "_Spans":
+        return _Spans(self.near_power[group], self.far_power[group], self.c[group], self.excess[group], self.end[group])
+
+
+def _integrate_some(spans: _Spans, at: Floats, count: int) -> Floats:
+    """Integrate by Gauss and Legendre; return the rows of `_Integrals`."""
+    _, alpha, _, beta = at
     nodes, weights = horizon.gauss_legendre(count)
-    v = (end / 2)[:, None] * (nodes + 1)
-    log_near, grown = np.log(c)[:, None] + v, np.exp(v)
-    far = c[:, None] * (grown + excess[:, None])
+    v = (spans.end / 2)[:, None] * (nodes + 1)
+    log_near = np.log(spans.c)[:, None] + v
+    far = spans.c[:, None] * (np.exp(v) + spans.excess[:, None])
     log_far = np.log(far)
-    height = log_near - near_power[:, None] * log_near - np.broadcast_to(far_power, x.shape)[:, None] * log_far
-    top = height.max(axis=1)
+    height = (1 - spans.near_power[:, None]) * log_near - spans.far_power[:, None] * log_far
+    top = height.max(axis=1, initial=-np.inf)
     density = np.exp(height - top[:, None]) * weights
     mass = density.sum(axis=1)
-    inverse_near, inverse_far = np.exp(-log_near), 1 / far
-    means = [(density * each).sum(axis=1) / mass for each in (log_near, inverse_near, log_far, inverse_far)]
+    means = [(density * each).sum(axis=1) / mass for each in (log_near, np.exp(-log_near), log_far, 1 / far)]
     ordered = means if alpha <= beta else [means[2], means[3], means[0], means[1]]
-    return np.stack([top + np.log(mass * end / 2), *ordered])
+    return np.stack([top + np.log(mass * spans.end / 2), *ordered])
 
 
 def _end(rise: Floats, power: Floats, excess: Floats) -> Floats:
