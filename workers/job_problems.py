@@ -128,6 +128,22 @@ _ALL = (
         "Choose more data, or a later `calibration_end`: the model learns from customers who bought on two days.",
     ),
     JobProblem(
+        "lifetime-columns",
+        "It is not said how long customers stay",
+        "Give `duration` and `event`, or `started` and `ended`, or read subscriptions.",
+    ),
+    JobProblem(
+        "event-values",
+        "It is not clear which values mean leaving",
+        "Say with `event_values` which values of the column mean that somebody left.",
+    ),
+    JobProblem("too-many-groups", "There are too many groups", "Group by a column with fewer values, or filter."),
+    JobProblem(
+        "too-many-itemsets",
+        "Too many sets of items are frequent",
+        "Raise `min_support`, lower `max_length`, or filter; the detail says how many there are.",
+    ),
+    JobProblem(
         "dataset-version-gone",
         "The pinned version is no longer kept",
         "Submit the report again, on the current version.",

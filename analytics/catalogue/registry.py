@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from analytics.catalogue import aggregate, clv, cohort_retention, mrr, revenue_trend, rfm
+from analytics.catalogue import aggregate, churn_survival, clv, cohort_retention, data_quality, mrr, revenue_trend, rfm
 from analytics.catalogue.report_type import ReportType
 
 REPORT_TYPES: Mapping[str, ReportType] = MappingProxyType(
     {
         "aggregate": aggregate.TYPE,
+        "churn_survival": churn_survival.TYPE,
         "clv": clv.TYPE,
         "cohort_retention": cohort_retention.TYPE,
+        "data_quality": data_quality.TYPE,
         "mrr": mrr.TYPE,
         "revenue_trend": revenue_trend.TYPE,
         "rfm": rfm.TYPE,

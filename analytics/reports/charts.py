@@ -118,6 +118,24 @@ def histogram(title: str, rows: Sequence[Mapping[str, Any]], *, value: str) -> r
     return _chart(title, rows, {"mark": "bar", "encoding": encoding, "height": 200})
 
 
+def steps(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, unit: str) -> result.Chart:
+    """Return falling steps per `group` in percent, each with the band between its `lower` and `upper`."""
+    across = {"field": x, "type": "quantitative", "title": unit}
+    share = {"axis": {"format": "%"}, "scale": {"domain": [0, 1]}, "title": y.replace("_", " ")}
+    names = list(dict.fromkeys(row["group"] for row in rows))
+    legend = {"legend": None} if len(names) == 1 else {"title": None}
+    color = {"field": "group", "type": "nominal", "sort": names, **legend}
+    band = {
+        "mark": {"type": "area", "interpolate": "step-after", "opacity": 0.18},
+        "encoding": {"y": {"field": "lower", "type": "quantitative", **share}, "y2": {"field": "upper"}},
+    }
+    line = {
+        "mark": {"type": "line", "interpolate": "step-after"},
+        "encoding": {"y": {"field": y, "type": "quantitative", **share}},
+    }
+    return _chart(title, rows, {"encoding": {"x": across, "color": color}, "layer": [band, line], "height": 260})
+
+
 def _chart(title: str, rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]) -> result.Chart:
     whole = {"$schema": _SCHEMA, "width": 460, "data": {"values": list(rows)}, "config": _FRAME, **spec}
     return result.Chart(title, whole)

@@ -44,7 +44,7 @@ def compute(tables: Mapping[str, ir.Table], params: mrr.MrrParams) -> result.Res
         errors.Refusal: subscriptions or a column are not there, a filter value does not suit its column, or the rows
             would be too many.
     """
-    found = subscriptions.build(tables, params)
+    found = subscriptions.build(tables, params, priced=True)
     return _result(_reckon(tables, found, params), params)
 
 

@@ -38,8 +38,8 @@ class Subscriptions:
     dropped: Mapping[str, int]
 
 
-def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams) -> Subscriptions:
-    """Return the subscriptions of a question.
+def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, priced: bool) -> Subscriptions:
+    """Return the subscriptions of a question, all of them or only the `priced`, which have an MRR.
 
     Nothing that starts on the day of `as_of` or `end`, or later, is read; without them the data are known up to the
     last start, because an end may be set long before it comes.
@@ -52,7 +52,7 @@ def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams) -> Su
     days = calendar.Calendar(params.timezone)
     bounds = [at for at in (params.instant_of(params.as_of), params.instant_of(params.end)) if at is not None]
     bound = days.day_of(min(bounds)) if bounds else None
-    sound = _sound(rows)
+    sound = _sound(rows, priced=priced)
     tests = sound | _wanted(rows, found.wanted, bound)
     kinds = rows.group_by("currency", **tests).aggregate(rows=rows.count(), last=rows.started_on.max())
     profile = cells.frame(kinds.to_pyarrow())
@@ -78,9 +78,10 @@ def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams) -> Su
     )
 
 
-def _sound(rows: ir.Table) -> dict[str, ir.BooleanValue]:
+def _sound(rows: ir.Table, *, priced: bool) -> dict[str, ir.BooleanValue]:
+    dated = rows.started_on.notnull()
     return {
-        "no_date_or_amount": rows.started_on.notnull() & rows.mrr.notnull(),
+        **({"no_date_or_amount": dated & rows.mrr.notnull()} if priced else {"no_date": dated}),
         "no_customer": rows.customer_id.notnull(),
         "ends_before_it_starts": rows.ended_on.isnull() | (rows.ended_on > rows.started_on),
     }
