@@ -15,6 +15,7 @@ from tests.benchmarks import (
     reports_against_duckdb,
     reports_on_the_stack,
     rfm_against_duckdb,
+    upserts_against_peers,
 )
 
 
@@ -30,18 +31,17 @@ def _table(title: str, figures: Mapping[str, float]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--lines", type=int, default=2_000_000, help="order lines of the import")
+    parser.add_argument("--lines", type=int, default=10_000_000, help="order lines of the import")
     parser.add_argument("--orders", type=int, default=5_000_000, help="orders of rfm")
     parser.add_argument("--customers", type=int, default=500_000, help="customers of rfm")
     parser.add_argument("--jobs", type=int, default=5_000, help="no-op jobs of each queue")
     parser.add_argument("--requests", type=int, default=3_000, help="requests accepted in each round")
-    parser.add_argument("--only", choices=("reliability", "analytics"), help="one half of the benchmarks")
+    parser.add_argument("--only", choices=("reliability", "imports", "analytics"), help="one part of the benchmarks")
     asked = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    if asked.only != "analytics":
-        _reliability(asked)
-    if asked.only != "reliability":
-        _analytics(asked)
+    for name, part in {"reliability": _reliability, "imports": _imports, "analytics": _analytics}.items():
+        if asked.only in (None, name):
+            part(asked)
 
 
 def _reliability(asked: argparse.Namespace) -> None:
@@ -49,6 +49,16 @@ def _reliability(asked: argparse.Namespace) -> None:
         _table("Jobs per second, end to end, of no-op jobs", jobs_against_peers.measure(Path(name), jobs=asked.jobs))
     with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name:
         _table("Requests accepted", accepts_against_delay.measure(Path(name), requests=asked.requests))
+
+
+def _imports(asked: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name:
+        folder = Path(name)
+        path = imports_against_peers.generate(folder, lines=asked.lines)
+        with Stack(home=folder / "home") as stack:
+            _table("Import of order lines", imports_against_peers.measure(stack, path, folder))
+            _table("Upsert of one line in a hundred", upserts_against_peers.measure(stack, path, folder))
+            _table("Imports of other sizes", imports_against_peers.memory(stack, folder, lines=asked.lines))
 
 
 def _analytics(asked: argparse.Namespace) -> None:
@@ -61,7 +71,6 @@ def _analytics(asked: argparse.Namespace) -> None:
             )
             _table("Memory at rest, megabytes", at_rest)
             _table("Memory after 200 small reports, megabytes", reports_on_the_stack.memory(stack))
-            _table("Import of order lines", imports_against_peers.measure(stack, folder, lines=asked.lines))
             rfm = reports_on_the_stack.large_rfm(stack, folder, orders=asked.orders, customers=asked.customers)
         peers = rfm_against_duckdb.measure(asked.orders, asked.customers)
         reports = reports_against_duckdb.measure(asked.orders, asked.customers)

@@ -12,53 +12,83 @@ import sqlalchemy as sa
 
 from analytics.sample import files, options
 from cli.stack import Stack
-from tests.client import Client
+from tests.client import Client, Json
 
 # pandas writes SQL slowly; its rate needs no more than this.
 PANDAS_LINES = 100_000
+SMALLER, LARGER = 10, 3
 
 
 def generate(folder: Path, *, lines: int) -> Path:
     """Write about so many order lines as plain CSV."""
     # A sample order has 2.4 lines.
     wanted = options.SampleOptions.for_orders(int(lines / 2.4), seed=3)
-    return files.write_csv("order_lines", wanted, folder / "order_lines.csv")
+    return files.write_csv("order_lines", wanted, folder / f"order_lines_{lines}.csv")
 
 
-def measure(stack: Stack, folder: Path, *, lines: int) -> dict[str, float]:
+def measure(stack: Stack, path: Path, folder: Path) -> dict[str, float]:
     """Return lines per second of each way, and ours as a ratio to the others. Each way gets its better of two runs."""
-    path = generate(folder, lines=lines)
-    count = _count(path)
-    arrow = count / min(_timed(lambda: _with_arrow(path, folder)) for _ in range(2))
-    ours, peak = max(_over_http(stack, path) for _ in range(2))
+    count = count_lines(path)
+    arrow = count / min(timed(lambda: _with_arrow(path, folder)) for _ in range(2))
+    runs = [_into_an_empty_table(stack, path) for _ in range(2)]
+    ours = count / min(seconds for seconds, _ in runs)
     pandas = _with_pandas(stack, path)
     return {
         "lines": count,
         "megabytes": path.stat().st_size / 1e6,
-        "ours_lines_per_second": count * ours,
+        "ours_lines_per_second": ours,
         "pyarrow_lines_per_second": arrow,
         "pandas_lines_per_second": pandas,
-        "ratio_to_pyarrow": count * ours / arrow,
-        "ratio_to_pandas": count * ours / pandas,
-        "worker_child_peak_megabytes": peak / 1e6,
+        "ratio_to_pyarrow": ours / arrow,
+        "ratio_to_pandas": ours / pandas,
+        "worker_child_peak_megabytes": max(peak for _, peak in runs) / 1e6,
     }
 
 
-def _over_http(stack: Stack, path: Path) -> tuple[float, float]:
-    """Import into an organisation of its own; return imports per second and the worker child's highest memory."""
+def memory(stack: Stack, folder: Path, *, lines: int) -> dict[str, float]:
+    """Return the worker child's highest memory for a file of a tenth, and for one of three times as many lines."""
+    figures: dict[str, float] = {}
+    for number in (lines // SMALLER, lines * LARGER):
+        path = generate(folder, lines=number)
+        seconds, peak = _into_an_empty_table(stack, path)
+        count = count_lines(path)
+        path.unlink()
+        figures[f"{count:,}_lines,_peak_megabytes"] = peak / 1e6
+        figures[f"{count:,}_lines,_lines_per_second"] = count / seconds
+    return figures
+
+
+def over_http(stack: Stack, client: Client, path: Path) -> tuple[float, float, Json]:
+    """Import a file of order lines; return seconds, the worker child's highest memory, and the job."""
+    begun = time.perf_counter()
+    answer = client.http.post("/v1/imports", params={"dataset": "order_lines"}, content=_blocks(path), timeout=1200)
+    job: Json = answer.raise_for_status().json()
+    peak = 0
+    while job["status"] in {"queued", "running"}:
+        peak = max(peak, _memory_of_children(stack.pids["worker-imports"]))
+        time.sleep(0.1)
+        job = client.http.get(job["links"]["self"]).json()
+    seconds = time.perf_counter() - begun
+    if job["status"] != "succeeded" or job["rows"]["rejected"]:
+        raise AssertionError(f"the import went wrong: {job}")
+    return seconds, peak, job
+
+
+def count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
+
+
+def timed(run: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
+
+
+def _into_an_empty_table(stack: Stack, path: Path) -> tuple[float, float]:
     with Client.of_new_organisation(stack) as client:
-        begun = time.perf_counter()
-        answer = client.http.post("/v1/imports", params={"dataset": "order_lines"}, content=_blocks(path), timeout=600)
-        job = answer.raise_for_status().json()
-        peak = 0
-        while job["status"] in {"queued", "running"}:
-            peak = max(peak, _memory_of_children(stack.pids["worker-imports"]))
-            time.sleep(0.1)
-            job = client.http.get(job["links"]["self"]).json()
-        seconds = time.perf_counter() - begun
-        if job["status"] != "succeeded" or job["rows"]["rejected"]:
-            raise AssertionError(f"the import went wrong: {job}")
-        return 1 / seconds, peak
+        seconds, peak, _ = over_http(stack, client, path)
+    return seconds, peak
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -90,7 +120,7 @@ def _with_pandas(stack: Stack, path: Path) -> float:
         frame = pd.read_csv(path, nrows=PANDAS_LINES, parse_dates=["ordered_at"])
         frame.to_sql("benchmark_peer", engine, if_exists="replace", index=False)
 
-    seconds = _timed(run)
+    seconds = timed(run)
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE benchmark_peer"))
     engine.dispose()
@@ -101,14 +131,3 @@ def _connect(stack: Stack) -> object:
     import psycopg  # noqa: PLC0415
 
     return psycopg.connect(dbname="reckoner", user="reckoner", host=str(stack.home / "run"))
-
-
-def _count(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
-
-
-def _timed(run: Callable[[], None]) -> float:
-    begun = time.perf_counter()
-    run()
-    return time.perf_counter() - begun
