@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -123,3 +123,61 @@ class RestoreDryRun(Answer):
     columns_lost: list[str] = Field(description="Columns that the dataset has now and that version had not")
     columns_back: list[str] = Field(description="Columns that version had and the dataset has not now")
     versions_undone: int = Field(description="How many later versions' changes would not be seen any more")
+
+
+class DiffRun(Answer):
+    """One of the two runs that are compared."""
+
+    id: uuid.UUID
+    finished_at: datetime | None
+    version: int = Field(description="Version of the report type that computed it")
+    dataset_versions: dict[str, int]
+    row_count: int
+    links: dict[str, str]
+
+
+class DiffCounts(Answer):
+    """How many rows are in one run only, in both and different, in both and equal."""
+
+    added: int = Field(description="In `this` only")
+    removed: int = Field(description="In `against` only")
+    changed: int
+    unchanged: int
+
+
+class DiffCell(Answer):
+    """A cell in either run; null where there is none."""
+
+    this: Any
+    against: Any
+
+
+class DiffRow(Answer):
+    """A row that is not the same in both runs: its key, and the cells that differ."""
+
+    change: Literal["added", "removed", "changed"]
+    key: dict[str, Any]
+    values: dict[str, DiffCell]
+
+
+class DiffPath(DiffCell):
+    """A place in the summary or the parameters, as a JSON pointer, and what is there in either run."""
+
+    path: str
+
+
+class ReportDiff(Answer):
+    """What changed between two runs of a report."""
+
+    type: str
+    same: bool = Field(description="Whether the two results are the same to the byte")
+    this: DiffRun
+    against: DiffRun
+    key: list[str] = Field(description="Columns by which rows were matched")
+    rows: DiffCounts
+    changes: list[DiffRow] = Field(description="The first rows that differ, by key")
+    shown: int = Field(description="How many of them are shown; `rows` counts all")
+    columns_added: list[str] = Field(description="Columns that only `this` has; they are not compared")
+    columns_removed: list[str] = Field(description="Columns that only `against` has")
+    summary: list[DiffPath]
+    params: list[DiffPath]

@@ -105,6 +105,17 @@ REPORTS = (
         scopes=(Scope.REPORTS_READ,),
         problems=(*NO_SUCH_JOB, *NO_RESULT),
     ),
+    Operation(
+        "get",
+        "/v1/reports/{job_id}/diff",
+        "get_diff",
+        "Reports",
+        "See what changed between two runs of a report",
+        {200: Reply("The differences", catalogue_schemas.ReportDiff)},
+        scopes=(Scope.REPORTS_READ,),
+        query=schemas.DiffQuery,
+        problems=(*NO_SUCH_JOB, problem_types.NOT_COMPARABLE, problem_types.STORAGE_FULL, *NO_RESULT),
+    ),
 )
 
 FILE_PROBLEMS = (

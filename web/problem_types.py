@@ -66,6 +66,12 @@ RANGE_NOT_SATISFIABLE = ProblemType(
     "The result has no such part",
     "`Range` asks for bytes behind the end. `Content-Range` says how many there are.",
 )
+NOT_COMPARABLE = ProblemType(
+    "not-comparable",
+    422,
+    "The two runs cannot be compared",
+    "Compare two runs of the same report type whose rows have a key: the columns marked `key` in the result.",
+)
 REQUEST_TIMEOUT = ProblemType(
     "request-timeout",
     408,
@@ -225,6 +231,7 @@ ALL: tuple[ProblemType, ...] = (
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
     RANGE_NOT_SATISFIABLE,
+    NOT_COMPARABLE,
     REQUEST_TIMEOUT,
     NOT_READY,
     NO_RESULT,

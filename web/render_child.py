@@ -10,6 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 
+class NotComparableError(ValueError):
+    """Two results cannot be compared row by row. Known here, because an error of a heavy module would load it in the web."""
+
+
+# The header of a result, and where its chunks are.
+Side = tuple[Mapping[str, Any], Sequence[str]]
+
+
 class StreamModule(Protocol):
     """The part of `analytics.render.stream` that is used here."""
 
@@ -57,6 +65,21 @@ def render_file(fmt: str, header: Mapping[str, Any], pieces: Sequence[str], targ
     from analytics.render import files  # noqa: PLC0415 - as below
 
     files.write(fmt, header, [Path(piece) for piece in pieces], Path(target), chart=chart)
+
+
+def compare(this: Side, against: Side, limit: int, folder: str) -> dict[str, Any]:
+    """Compare two results, each a header and the files of its chunks.
+
+    Raises:
+        NotComparableError: their rows cannot be told apart.
+    """
+    from analytics.render import differences  # noqa: PLC0415 - as below
+
+    sides = (differences.Side(header, [Path(piece) for piece in pieces]) for header, pieces in (this, against))
+    try:
+        return differences.compare(*sides, limit=limit, spill=Path(folder) / "spill")
+    except differences.NoKeyError as error:
+        raise NotComparableError(str(error)) from None
 
 
 def _stream() -> "StreamModule":

@@ -72,7 +72,7 @@ def _render(stored: StoredResult, header: dict[str, Any], wanted: Wanted, read_c
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as name:
         target = Path(name) / f"result.{wanted.format.name}"
-        pieces = _write_chunks(stored, wanted.format, Path(name), read_chunk)
+        pieces = _shown_chunks(stored, wanted.format, Path(name), read_chunk)
         render_pool.file_pool().run(
             render_child.render_file,
             wanted.format.name,
@@ -84,11 +84,20 @@ def _render(stored: StoredResult, header: dict[str, Any], wanted: Wanted, read_c
         return target.open("rb")
 
 
-def _write_chunks(stored: StoredResult, fmt: formats.Format, folder: Path, read_chunk: ReadChunk) -> list[Path]:
-    """Put the chunks that the format shows where the rendering process finds them, one in memory at a time."""
+def _shown_chunks(stored: StoredResult, fmt: formats.Format, folder: Path, read_chunk: ReadChunk) -> list[Path]:
+    """Write the chunks that the format shows."""
+    if fmt.is_picture:
+        return []
+    return write_chunks(stored, folder, read_chunk, most_rows=1 if fmt.first_chunk_only else None)
+
+
+def write_chunks(
+    stored: StoredResult, folder: Path, read_chunk: ReadChunk, *, most_rows: int | None = None
+) -> list[Path]:
+    """Put chunks where a rendering process finds them, one in memory at a time, until there are enough rows."""
     pieces: list[Path] = []
-    rows, wanted = 0, 0 if fmt.is_picture else stored.row_count
-    while rows < wanted and not (pieces and fmt.first_chunk_only):
+    rows, wanted = 0, stored.row_count if most_rows is None else min(stored.row_count, most_rows)
+    while rows < wanted:
         chunk = read_chunk(stored.job_id, len(pieces))
         piece = folder / f"{len(pieces)}.chunk"
         piece.write_bytes(chunk.data)

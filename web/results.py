@@ -77,7 +77,7 @@ def answer(job: Job, stored: StoredResult, fmt: formats.Format, *, name: str, ch
         header = {**stored.header, "row_count": stored.row_count, "manifest": manifest}
         if fmt.is_file:
             about = {**header, "made": stored.manifest}
-            response = result_files.answer(stored, about, result_files.Wanted(fmt, chart, etag), _read_chunk)
+            response = result_files.answer(stored, about, result_files.Wanted(fmt, chart, etag), read_chunk)
         else:
             response = flask.Response(_sliced(_begun(_pieces(stored, fmt, header))), content_type=fmt.content_type)
         response.headers["Content-Disposition"] = f'{_disposition(fmt)}; filename="{name}.{fmt.name}"'
@@ -110,7 +110,7 @@ def _pieces(stored: StoredResult, fmt: formats.Format, header: dict[str, Any]) -
     """Render chunk by chunk; where there is at most one, all at once, because each call of the pool costs milliseconds."""
     pool = render_pool.pool()
     rows_wanted = min(stored.row_count, 1) if fmt.first_chunk_only else stored.row_count
-    first = _read_chunk(stored.job_id, 0) if rows_wanted else None
+    first = read_chunk(stored.job_id, 0) if rows_wanted else None
     if first is None or first.row_count >= rows_wanted:
         yield pool.run(render_child.render_whole, fmt.name, header, first.data if first is not None else None)
         return
@@ -120,13 +120,13 @@ def _pieces(stored: StoredResult, fmt: formats.Format, header: dict[str, Any]) -
     for position in itertools.count(1):
         if rows >= rows_wanted:
             break
-        chunk = _read_chunk(stored.job_id, position)
+        chunk = read_chunk(stored.job_id, position)
         yield pool.run(render_child.render_chunk, fmt.name, header, chunk.data, False)
         rows += chunk.row_count
     yield pool.run(render_child.render_end, fmt.name, header)
 
 
-def _read_chunk(job_id: uuid.UUID, position: int) -> Chunk:
+def read_chunk(job_id: uuid.UUID, position: int) -> Chunk:
     """Read one chunk in a transaction of its own: a slow reader must not hold one open for as long as it likes."""
     with session.transaction() as db:
         chunk = result.read_chunk(db, job_id, position)

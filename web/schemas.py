@@ -76,6 +76,11 @@ class ReportResultQuery(ResultQuery):
     chart: int = Field(default=0, ge=0, le=99, description="Which chart a picture (svg, png) shows, counted from 0")
 
 
+class DiffQuery(Request):
+    against: uuid.UUID = Field(description="The run to compare with: a report of the same type")
+    limit: int = Field(default=100, ge=0, le=1000, description="Most rows whose changes are shown; all are counted")
+
+
 class ListQuery(Request):
     limit: int = Field(default=25, ge=1, le=100, description="Longest page")
     cursor: str | None = Field(default=None, max_length=64, description="Where to go on; taken from the `next` link")

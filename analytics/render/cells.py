@@ -1,5 +1,7 @@
 """Cells as text, whole columns at a time: exact decimals, RFC 3339 times, no number that is not one."""
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +23,18 @@ def plain(values: pa.ChunkedArray | pa.Array) -> pa.Array:
     if pa.types.is_floating(kind):
         column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
     return column.cast(pa.string())
+
+
+def values(column: pa.ChunkedArray) -> list[Any]:
+    """Return each cell as the JSON value it is in an answer."""
+    kind = column.type
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind):
+        found: list[Any] = column.to_pylist()
+    elif pa.types.is_floating(kind):
+        found = [value if value is not None and value - value == 0 else None for value in column.to_pylist()]
+    else:
+        found = plain(column).to_pylist()
+    return found
 
 
 def _decimals(column: pa.Array) -> pa.Array:

@@ -129,6 +129,46 @@ def test_a_picture_that_is_not_there(caller: Caller, job: dict[str, Any]) -> Non
     assert (answer.status_code, answer.json["type"]) == (404, "/docs/problems/not-found")
 
 
+def _keyed(rows: pa.Table) -> dict[str, Any]:
+    columns = [{"name": name, "type": "text" if name == "name" else "integer"} for name in rows.column_names]
+    keyed = [{**columns[0], "key": True}, *columns[1:]]
+    return {"type": "rfm", "version": 1, "columns": keyed, "summary": {"customers": rows.num_rows}}
+
+
+def test_two_runs_beside_one_another(caller: Caller, job: dict[str, Any]) -> None:
+    other = caller.post("/v1/reports", {"type": "rfm", "params": {"bins": 3}}).json
+    before = TABLE.slice(0, 2000)
+    web_api.finish(job["id"], TABLE, header=_keyed(TABLE))
+    web_api.finish(other["id"], before, header=_keyed(before))
+    found = caller.get(f"{job['links']['self']}/diff?against={other['id']}&limit=1")
+    assert found.status_code == 200, found.text
+    assert found.json["rows"] == {"added": 500, "removed": 0, "changed": 0, "unchanged": 2000}
+    first = {"change": "added", "key": {"name": "c2000"}, "values": {"orders": {"this": 2000, "against": None}}}
+    assert found.json["changes"] == [first]
+    assert found.json["summary"] == [{"path": "/customers", "this": ROWS, "against": 2000}]
+    assert found.json["same"] is False
+    assert found.json["against"]["id"] == other["id"]
+    assert list(settings.load().rendering_folder.iterdir()) == []
+
+
+def test_what_cannot_be_compared(caller: Caller, job: dict[str, Any]) -> None:
+    trend = caller.post("/v1/reports", {"type": "revenue_trend"}).json
+    web_api.finish(job["id"], TABLE)
+    web_api.finish(trend["id"], TABLE)
+    here = f"{job['links']['self']}/diff"
+    for against, status, problem in (
+        (trend["id"], 422, "not-comparable"),
+        # Rows without a key.
+        (job["id"], 422, "not-comparable"),
+        ("0198c2f0-0000-7000-8000-000000000000", 404, "not-found"),
+        ("nonsense", 422, "invalid-request"),
+    ):
+        answer = caller.get(f"{here}?against={against}")
+        assert (answer.status_code, answer.json["type"]) == (status, f"/docs/problems/{problem}"), against
+    waiting = caller.post("/v1/reports", {"type": "rfm"}).json
+    assert caller.get(f"{here}?against={waiting['id']}").status_code == 409
+
+
 def test_an_unfinished_job_has_no_result_yet(caller: Caller, job: dict[str, Any]) -> None:
     for path in (job["links"]["result"], job["links"]["manifest"]):
         answer = caller.get(path)

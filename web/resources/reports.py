@@ -17,6 +17,7 @@ from web import (
     json_body,
     problems,
     query,
+    report_diff,
     report_plan,
     request_context,
     results,
@@ -81,6 +82,14 @@ def manifest(job_id: str) -> flask.Response:
     job = job_views.find(job_id, JobKind.REPORT)
     stored = results.stored_result(job)
     return flask.Response(flask.json.dumps(stored.manifest), content_type="application/json")
+
+
+@blueprint.get("/<job_id>/diff")
+@auth.requires(Scope.REPORTS_READ)
+def diff(job_id: str) -> flask.Response:
+    wanted = query.read(schemas.DiffQuery)
+    job = job_views.find(job_id, JobKind.REPORT)
+    return job_object.as_json(report_diff.make(job, wanted.against, limit=wanted.limit))
 
 
 def _request() -> schemas.ReportRequest:
