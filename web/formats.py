@@ -42,10 +42,12 @@ XLSX = Format("xlsx", ("application/vnd.openxmlformats-officedocument.spreadshee
 PDF = Format("pdf", ("application/pdf",), shown_by_browsers=True, first_chunk_only=True, is_file=True)
 SVG = Format("svg", ("image/svg+xml",), shown_by_browsers=True, is_file=True, is_picture=True)
 PNG = Format("png", ("image/png",), shown_by_browsers=True, is_file=True, is_picture=True)
+# Rejected rows as a file to be mended. The name is also how the file ends.
+ROWS = Format("rows.csv", ("text/comma-separated-values",))
 
 # The first is what a request gets that has no wish.
 OF_RESULT: tuple[Format, ...] = (JSON, NDJSON, CSV, HTML, PARQUET, XLSX, PDF, SVG, PNG)
-OF_REJECTS: tuple[Format, ...] = (CSV, JSON, NDJSON)
+OF_REJECTS: tuple[Format, ...] = (CSV, JSON, NDJSON, ROWS)
 
 
 def chosen(wanted: str | None, available: tuple[Format, ...]) -> Format:

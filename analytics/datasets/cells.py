@@ -121,5 +121,6 @@ def rejects_table(rejects: Sequence[Mapping[str, object]]) -> pa.Table:
 def record(values: Iterable[object], delimiter: str = ",") -> str:
     """The values as one record of CSV."""
     out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, lineterminator="").writerow(values)
-    return out.getvalue()
+    # With no line end of its own the writer would take one within a value for nothing that needs quotes.
+    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerow(values)
+    return out.getvalue().removesuffix("\r\n")

@@ -33,7 +33,9 @@ from analytics.datasets import (
     schemas,
     source,
     staging,
+    table_schema,
     typed_numbers,
+    widening,
     wording,
 )
 
@@ -122,8 +124,8 @@ class Change:
 
     Attributes:
         added: Parquet files that join the table; `removed`: files of the table that leave it.
-        schema: all columns of the table from then on, in order.
-        rejects: Parquet file with the columns line, column, code, value, row; ordered by line.
+        schema: all columns of the table from then on, in order; `types`: those that the file was read with.
+        rejects: Parquet file with the columns line, column, code, value, row; ordered by line. Rows are CSV under `headers`.
     """
 
     added: tuple[Path, ...]
@@ -133,6 +135,7 @@ class Change:
     counts: Counts
     rejects: Path
     rejects_by_code: Mapping[str, int]
+    headers: tuple[str, ...]
     mapping: Mapping[str, str]
     warnings: tuple[result.ResultWarning, ...]
 
@@ -206,7 +209,7 @@ def understand(file: FileText, *, options: options.ImportOptions, folder: Path) 
         _check_pattern(connection, options.refund_pattern)
         text, of_layout = carrying.carry(connection, file.text, mapping=mapping, folder=folder)
         found = _find_reading(connection, text, options=options, mapping=mapping, typed=file.numbers)
-    types = table_types(found, None)
+    types = table_schema.of_reading(found, None)
     facts = {**file.facts, "decimal": found.sign} | {
         f"date_format.{name}": plan.description for name, plan in found.dates.items()
     }
@@ -283,26 +286,17 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    types = table_types(staged.reading, current.schema if current else None)
-    if staged.text.plain is not None and staged.as_text is not None and not staged.text.plain.fits(types):
-        # The table has a type of its own for a further column, which takes the text.
-        staged = staged.as_text()
-        types = table_types(staged.reading, current.schema if current else None)
-    clean = cleaning.build(staged.reading, types, staged.text.relation)
-    key_fault = cleaning.Fault(", ".join(staged.reading.schema.key), "'duplicate-key'", "NULL")
-    faults = (*clean.faults, key_fault)
-    files = current.files if current else ()
     with connect(folder, memory=memory, threads=threads) as connection:
+        staged, table = _fit(connection, staged, current, folder)
+        types = table.types
+        clean = cleaning.build(staged.reading, types, staged.text.relation)
+        key_fault = cleaning.Fault(", ".join(staged.reading.schema.key), "'duplicate-key'", "NULL")
+        faults = (*clean.faults, key_fault)
         rows = _clean_rows(staged, types, clean)
-        merger = merging.Merger(connection, folder, rows, staged.reading.schema.key, types, clean.present, files)
+        key = staged.reading.schema.key
+        merger = merging.Merger(connection, folder, rows, key, types, clean.present, table.files)
         alone = merger.prepare(staged.options.mode, duplicate=len(faults))
-        rejects = rejecting.write(
-            connection,
-            staged.text,
-            faults=faults,
-            mapping=staged.reading.mapping,
-            folder=folder,
-        )
+        rejects = rejecting.write(connection, staged.text, faults=faults, mapping=staged.reading.mapping, folder=folder)
         rejecting.refuse_too_many(rejects, read=staged.rows_read, share=staged.options.max_rejects)
         merged = merger.write_all(staged.options.mode) if alone else merger.merge(staged.options.mode)
         done = remarks.Import(
@@ -310,7 +304,7 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
             relation=staged.text.cells,
             clean=rows.query,
             types=types,
-            files=files,
+            files=table.files,
             schema=current.schema if current else None,
             added=merged.added,
         )
@@ -318,17 +312,45 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
     counts = Counts(staged.rows_read, merged.inserted, merged.updated, merged.unchanged, rejects.count)
     if counts.read != counts.inserted + counts.updated + counts.unchanged + counts.rejected:
         raise RowsLost(f"rows do not add up: {counts.as_dict()}")
+    added, removed = table.exchanged(merged)
+    # A new column that no row has been written for is in no file, and so is not there yet.
+    is_same = current is not None and not added and not removed
     return Change(
-        added=merged.added,
-        removed=merged.removed,
-        schema=arrow_schema(types),
+        added=added,
+        removed=removed,
+        schema=current.schema if current is not None and is_same else table_schema.arrow(types),
         types=types,
         counts=counts,
         rejects=rejects.path,
         rejects_by_code=rejects.by_code,
+        headers=staged.reading.mapping.headers,
         mapping=staged.mapping,
-        warnings=(*staged.warnings, *doubts),
+        warnings=(*staged.warnings, *table.warnings, *doubts),
     )
+
+
+def _fit(
+    connection: duckdb.DuckDBPyConnection, staged: Staged, current: CurrentTable | None, folder: Path
+) -> tuple[Staged, widening.Fitted]:
+    """The file and the table, once each column has a type that takes the values of both."""
+    if current is None or staged.options.mode is options.ImportMode.REPLACE:
+        # Where the table becomes this file, its further columns are those of the file.
+        files = current.files if current else ()
+        return staged, widening.Fitted(table_schema.of_reading(staged.reading, None), files)
+    stored = table_schema.stored(current.schema)
+    types = table_schema.of_reading(staged.reading, stored)
+    if staged.text.plain is not None and staged.as_text is not None and not staged.text.plain.fits(types):
+        # The table has a type of its own for a further column, which takes the text.
+        staged = staged.as_text()
+    fitted = widening.fit(
+        connection,
+        staged.reading,
+        relation=staged.text.cells,
+        before=widening.Fitted(types, current.files),
+        stored=stored,
+        folder=folder,
+    )
+    return staged, fitted
 
 
 def _clean_rows(
@@ -344,31 +366,9 @@ def _clean_rows(
     return merging.CleanRows(clean.query, plain_query, numbered, rows.files if ready else ())
 
 
-def arrow_schema(types: Mapping[str, profiling.ColumnType]) -> pa.Schema:
-    return pa.schema([(name, profiling.arrow_type(column)) for name, column in types.items()])
-
-
-def _column_type(arrow: pa.DataType) -> profiling.ColumnType:
-    kinds = schemas.ColumnKind
-    if pa.types.is_decimal(arrow):
-        return profiling.ColumnType(kinds.DECIMAL, arrow.precision, arrow.scale)
-    tests = (
-        (kinds.INT, pa.types.is_integer),
-        (kinds.TIMESTAMP, pa.types.is_timestamp),
-        (kinds.DATE, pa.types.is_date),
-        (kinds.BOOL, pa.types.is_boolean),
-    )
-    return profiling.ColumnType(next((kind for kind, test in tests if test(arrow)), kinds.TEXT))
-
-
 def table_types(found: cleaning.Reading, current: pa.Schema | None) -> Mapping[str, profiling.ColumnType]:
-    """The canonical columns, then the further ones the table has, then the new ones; a type the table has stays."""
-    types = {column.name: profiling.type_of(column) for column in found.schema.columns}
-    for field in current or ():
-        types.setdefault(field.name, _column_type(field.type))
-    for profile in found.profiles:
-        types.setdefault(profile.name, profiling.guess_type(profile, found.sign))
-    return types
+    """The columns of the table that a file is merged into, before any of them grows wider."""
+    return table_schema.of_reading(found, table_schema.stored(current) if current is not None else None)
 
 
 def connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConnection:

@@ -1,6 +1,6 @@
 """The rejected rows of an import as a result, so that they are stored, streamed and downloaded like any other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ COLUMNS = (
 )
 
 
-def header(*, count: int, by_code: Mapping[str, int], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what goes with the rejected rows."""
+def header(
+    *, count: int, by_code: Mapping[str, int], params: Mapping[str, Any], headers: Sequence[str]
+) -> dict[str, Any]:
+    """Return what goes with the rejected rows; `headers` are those of the file, which `as_rows` puts above them."""
     return {
         "type": "import_rejects",
         "version": 1,
@@ -29,6 +31,7 @@ def header(*, count: int, by_code: Mapping[str, int], params: Mapping[str, Any])
         "definition": "Every row of the file that was not written, with the first thing that is wrong with it.",
         "source": "The rules for reading a file.",
         "params": dict(params),
+        "headers": list(headers),
         "columns": manifest.describe_columns(COLUMNS),
         "row_count": count,
         "summary": {"by_code": dict(by_code)},

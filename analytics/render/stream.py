@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from analytics.render import as_csv, as_json, chunks, page
+from analytics.render import as_csv, as_json, as_rows, chunks, page
 
 
 class Format(StrEnum):
@@ -17,6 +17,8 @@ class Format(StrEnum):
     NDJSON = "ndjson"
     CSV = "csv"
     HTML = "html"
+    # Of the rows that an import has rejected.
+    ROWS = "rows.csv"
 
 
 MEDIA_TYPES: Mapping[Format, str] = {
@@ -24,6 +26,7 @@ MEDIA_TYPES: Mapping[Format, str] = {
     Format.NDJSON: "application/x-ndjson",
     Format.CSV: "text/csv; charset=utf-8; header=present",
     Format.HTML: "text/html; charset=utf-8",
+    Format.ROWS: "text/comma-separated-values; charset=utf-8",
 }
 
 
@@ -36,6 +39,8 @@ def render_start(fmt: str, header: Mapping[str, Any]) -> bytes:
             return as_csv.start(header)
         case Format.HTML:
             return page.start(header)
+        case Format.ROWS:
+            return as_rows.start(header)
         case Format.NDJSON:
             return b""
 
@@ -53,6 +58,8 @@ def render_chunk(fmt: str, header: Mapping[str, Any], chunk_bytes: bytes, is_fir
             return as_csv.chunk(rows)
         case Format.HTML:
             return page.chunk(header, rows)
+        case Format.ROWS:
+            return as_rows.chunk(rows)
         case Format.NDJSON:
             return as_json.lines(rows)
 
@@ -64,5 +71,5 @@ def render_end(fmt: str, header: Mapping[str, Any]) -> bytes:
             return as_json.end(header)
         case Format.HTML:
             return page.end(header)
-        case Format.CSV | Format.NDJSON:
+        case Format.CSV | Format.NDJSON | Format.ROWS:
             return b""

@@ -93,7 +93,9 @@ def _outcome(change: "importing.Change", version: int) -> Json:
 def _store_rejects(job: RunningJob, change: "importing.Change", final: Finish) -> None:
     from analytics.render import manifest, rejects  # noqa: PLC0415 - heavy
 
-    header = rejects.header(count=change.counts.rejected, by_code=change.rejects_by_code, params=job.params)
+    header = rejects.header(
+        count=change.counts.rejected, by_code=change.rejects_by_code, params=job.params, headers=change.headers
+    )
     chunks = [result.Chunk(piece.row_start, piece.row_count, piece.data) for piece in rejects.encode(change.rejects)]
     final.keep_result = settings.load().result_retention
     stored = result.StoredResult(

@@ -9,8 +9,12 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 
 from analytics.datasets import importing, options, remarks
+
+# `pytest tests/unit/datasets --hypothesis-profile long --timeout 0` looks for half an hour; tests take shares of these.
+settings.register_profile("long", max_examples=20_000)
 
 
 @dataclass(frozen=True)
