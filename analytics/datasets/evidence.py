@@ -80,13 +80,12 @@ def look(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> 
     names = [batches.text_column(position) for position in range(columns)]
     empty = _empty(connection, relation, names)
     values = ", ".join(f"{_value(name)} AS {name}" for name in names)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE judged AS SELECT {batches.LINE}, {values} FROM {relation} "  # noqa: S608 - names of ours
+    first = (
+        f"SELECT {batches.LINE} AS line, {values} FROM {relation} "  # noqa: S608 - names of ours
         f"WHERE {batches.LINE} <= {JUDGED_LINES} + (SELECT min({batches.LINE}) FROM {relation})"
     )
-    judged = [_judge(connection, name) for name in names]
-    connection.execute("DROP TABLE judged")
-    return tuple(Evidence(share, *found) for share, found in zip(empty, judged, strict=True))
+    judged = _judge(connection, f"(UNPIVOT ({first}) ON {', '.join(names)} INTO NAME name VALUE v)")
+    return tuple(Evidence(share, *judged.get(name, (0.0, {}, ()))) for name, share in zip(names, empty, strict=True))
 
 
 def _empty(connection: duckdb.DuckDBPyConnection, relation: str, names: Sequence[str]) -> list[float]:
@@ -96,27 +95,28 @@ def _empty(connection: duckdb.DuckDBPyConnection, relation: str, names: Sequence
     return [1 - count / total if total else 1.0 for count in row[1:]]
 
 
-def _judge(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[float, Mapping[str, float], tuple[str, ...]]:
-    """What share of the values is distinct, what share has each shape, and samples."""
+def _judge(
+    connection: duckdb.DuckDBPyConnection, cells: str
+) -> Mapping[str, tuple[float, Mapping[str, float], tuple[str, ...]]]:
+    """By column: what share of the values is distinct, what share has each shape, and samples."""
     # Currency signs, brackets and spaces are no part of a number's shape.
     bare = r"regexp_replace(v, '[\s\x{00a0}\x{202f}()+''\x{2019}\p{Sc}%]|\b[A-Z]{3}\b', '', 'g')"
     shares = ", ".join(
         f"sum(n) FILTER (WHERE regexp_full_match(v, {wording.quote_text(shape)}))" for shape in _SHAPES.values()
     )
-    # A value that repeats is looked at once.
-    values = f"(SELECT {name} AS v, count(*) AS n, min({batches.LINE}) AS line FROM judged WHERE {name} IS NOT NULL GROUP BY v)"  # noqa: S608 - names of ours
-    row = connection.execute(
-        f"SELECT sum(n), count(*), sum(n) FILTER (WHERE regexp_full_match({bare}, '{NUMBER}')), {shares}, "  # noqa: S608 - as above
-        f"arg_min(v, line, {SAMPLES}) FROM {values}"
-    ).fetchone()
-    if row is None or not row[0]:
-        return 0.0, {}, ()
-    total, distinct, number, *others, samples = row
-    shapes = {
-        name: float(count or 0) / float(total)
-        for name, count in zip(("number", *_SHAPES), (number, *others), strict=True)
-    }
-    return distinct / float(total), shapes, tuple(shorten(str(value)) for value in samples)
+    rows = connection.execute(
+        f"SELECT name, arg_min(v, line, {SAMPLES}), sum(n), count(*), "  # noqa: S608 - names of ours
+        f"sum(n) FILTER (WHERE regexp_full_match({bare}, '{NUMBER}')), {shares} "
+        # A value that repeats is looked at once.
+        f"FROM (SELECT name, v, count(*) AS n, min(line) AS line FROM {cells} GROUP BY name, v) GROUP BY name"
+    ).fetchall()
+    judged = {}
+    for name, samples, total, distinct, *counts in rows:
+        shapes = {
+            shape: float(count or 0) / float(total) for shape, count in zip(("number", *_SHAPES), counts, strict=True)
+        }
+        judged[str(name)] = distinct / float(total), shapes, tuple(shorten(str(value)) for value in samples)
+    return judged
 
 
 def _value(name: str) -> str:

@@ -34,7 +34,7 @@ LAYOUTS = (
     layout.known(
         "Salesforce: Opportunity object",
         "deals",
-        "id stagename closedate",
+        "id name stagename closedate",
         "deal_id<id customer_id<accountid name<name pipeline<recordtypeid stage<stagename owner<ownerid "
         "source<leadsource amount<amount list_amount< currency<currencyisocode probability<probability "
         "created_at<createddate closed_at<closedate status<",
@@ -187,14 +187,14 @@ LAYOUTS = (
     layout.known(
         "Zoho CRM: Contacts",
         "customers",
-        "recordid lastname contactowner",
+        "recordid lastname contactowner accountname email",
         "customer_id<recordid name<fullname,contactname email<email phone<phone,mobile company<accountname "
         "city<mailingcity country<mailingcountry source<leadsource owner<contactowner created_at<createdtime",
     ),
     layout.known(
         "Zoho CRM: Leads",
         "leads",
-        "recordid leadowner leadsource",
+        "recordid leadowner leadsource leadstatus lastname",
         "lead_id<recordid source<leadsource owner<leadowner created_at<createdtime "
         "converted_at<converteddatetime,convertedtime customer_id<convertedaccountid,convertedaccount",
     ),

@@ -50,7 +50,7 @@ LAYOUTS = (
     layout.known(
         "WooCommerce: orders, one row per item",
         "order_lines",
-        "orderid itemname itemquantity itemtotal",
+        "orderid status ordercurrency itemname itemquantity itemtotal",
         "order_id<orderid line_no< customer_id<customerid,billingemail,customeremail ordered_at<date,orderdate "
         "product_id<itemsku,itemproductid,itemid product<itemname quantity<itemquantity unit_price< "
         "amount<itemtotal currency<ordercurrency kind<",

@@ -145,7 +145,10 @@ def _read(
 
 def _choose(asked: options.PreviewOptions, file: questions.File) -> tuple[DatasetChoice, list[Question]]:
     candidates = guessing.rank(file.headers, file.columns, asked.mapping)
-    shown = [DatasetCandidate(**dataclasses.asdict(one)) for one in candidates]
+    shown = [
+        DatasetCandidate(dataset=one.dataset, confidence=one.confidence, why=one.why, missing=list(one.missing))
+        for one in candidates
+    ]
     if asked.dataset is not None:
         return DatasetChoice(chosen=asked.dataset, how="caller", candidates=shown), []
     if (sure := guessing.choose(candidates)) is not None:
