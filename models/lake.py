@@ -7,7 +7,7 @@ was faster it fails as `LakeConflict` and changes nothing, so no import is lost 
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,18 @@ import deltalake
 import pyarrow as pa
 from deltalake import exceptions, transaction
 
-from models import dataset, lake_storage
+from models import dataset, lake_log, lake_storage
 
 # The entry of a commit's metadata that holds what the importer wants to know again.
 FACTS = "reckoner"
 CONFIGURATION = {
     # Reports are pinned to versions; expiring the log would take away the means to open one.
     "delta.enableExpiredLogCleanup": "false",
+    # Each so many versions the table is written down as it is, so that whoever opens it reads few entries.
+    "delta.checkpointInterval": "100",
 }
+# So many entries without that mean that it has failed.
+LATE_CHECKPOINT = 200
 
 
 class LakeConflict(Exception):  # noqa: N818 - the name says what happened
@@ -207,24 +211,21 @@ class LakeTable:
         """The paths of all files that any version names, from this one on to the newest."""
         newest = self.newest_version()
         later = range(since + 1, newest + 1) if newest is not None else ()
-        return self.paths_at(since) | {path for version in later for path in self._added_in(version)}
+        return self.paths_at(since) | {
+            path for version in later for path in lake_log.files_added(self.storage, version)
+        }
+
+    def checkpoint_if_late(self) -> bool:
+        """Write the table down as it is, where that was not done for long, so that it opens fast."""
+        table = self._open(None)
+        if table is None or table.version() - (lake_log.checkpointed(self.storage) or 0) < LATE_CHECKPOINT:
+            return False
+        table.create_checkpoint()
+        return True
 
     def newest_version(self) -> int | None:
         table = self._open(None)
         return None if table is None else table.version()
-
-    def _added_in(self, version: int) -> Iterator[str]:
-        """The files that joined the table in a version, as the log tells."""
-        return (action["add"]["path"] for action in self._entry(version) if "add" in action)
-
-    def _facts_of(self, version: int) -> Mapping[str, Any]:
-        # Not `DeltaTable.history`: that reads all of the log, and from its end, whichever version is open.
-        said = [action["commitInfo"] for action in self._entry(version) if "commitInfo" in action]
-        return said[0].get(FACTS, {}) if said else {}
-
-    def _entry(self, version: int) -> Iterator[dict[str, Any]]:
-        """What the log says of one version."""
-        return map(json.loads, self.storage.read(f"{lake_storage.LOG}/{version:020}.json").splitlines())
 
     def _open(self, version: int | None) -> deltalake.DeltaTable | None:
         try:
@@ -246,7 +247,8 @@ class LakeTable:
             raise exceptions.DeltaError(f"version {version} of {self.uri} is gone, which job {job_id} made")
         contents = self._contents(then)
         rows = sum(file.rows for file in contents)
-        return Committed(version, rows, self._facts_of(version), layout(contents))
+        facts = lake_log.commit_info(self.storage, version).get(FACTS, {})
+        return Committed(version, rows, facts, layout(contents))
 
     def _must_have_committed(self, job_id: str) -> Committed:
         done = self.committed(job_id)

@@ -185,3 +185,26 @@ def test_a_new_column_joins_in_the_same_commit(table: lake.LakeTable, tmp_path: 
     assert "3" in ids(after)
     assert len(set(ids(after)) & {"1", "2"}) == 1
     assert ids(table.snapshot(before.version)) == ["1", "2"]
+
+
+def test_a_table_of_many_versions_is_written_down_now_and_then(
+    table: lake.LakeTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not table.checkpoint_if_late()
+    monkeypatch.setitem(lake.CONFIGURATION, "delta.checkpointInterval", "3")
+    path = parquet(tmp_path / "new", "a", ["1"])
+    for number in range(8):
+        table.commit(f"job-{number}", change(table.snapshot(), path))
+    log = Path(table.uri) / "_delta_log"
+    written = sorted(entry.name for entry in log.glob("*.checkpoint.parquet"))
+    assert [int(name[:20]) for name in written] == [2, 5]
+    assert table.committed("job-1") is not None, "what a checkpoint has swallowed is known all the same"
+    for entry in log.glob("*checkpoint*"):
+        entry.unlink()
+    monkeypatch.setattr(lake, "LATE_CHECKPOINT", 7)
+    assert table.checkpoint_if_late()
+    assert not table.checkpoint_if_late()
+    assert (log / f"{7:020}.checkpoint.parquet").exists()
+    # The entries before it are not read any more to open the newest version.
+    (log / f"{3:020}.json").rename(log / "away")
+    assert len(ids(table.snapshot())) == 8

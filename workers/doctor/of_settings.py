@@ -46,6 +46,9 @@ WEAK_PASSWORDS = frozenset(
         "1234567890",
     }
 )
+# What the Delta library reaches: with two imports at once into a table, and without that having been tried.
+TRIED_STORES = frozenset({"s3", "s3a"})
+UNTRIED_STORES = frozenset({"gs", "az", "azure", "abfs", "abfss"})
 # The audit looks again after this time at a message that is not in its list, plus three sweeps where beat stands in.
 AUDIT_SECONDS = 10
 # The heart writes every second, and waits for a lock for five.
@@ -122,6 +125,28 @@ def _lake(configured: Settings) -> Look:
     return Look(ours, configured.lake_location if ours or configured.lake_url is None else "LAKE_URL")
 
 
+def _lake_scheme(configured: Settings) -> str | None:
+    """How the lake is reached, where that is not a folder."""
+    scheme, separator, _ = (configured.lake_url or "").partition("://")
+    return scheme.lower() if separator and scheme.lower() != "file" else None
+
+
+def _lake_address(configured: Settings) -> Look:
+    scheme = _lake_scheme(configured)
+    return Look(scheme is not None and scheme not in TRIED_STORES | UNTRIED_STORES, f"{scheme or 'folder'}")
+
+
+def _lake_store(configured: Settings) -> Look:
+    scheme = _lake_scheme(configured)
+    return Look(scheme in UNTRIED_STORES, f"{scheme or 'folder'}")
+
+
+def _lake_retention(configured: Settings) -> Look:
+    too_short = configured.lake_retention.total_seconds() <= configured.longest_limit_seconds
+    seen = f"{configured.lake_retention_days} days, for jobs of at most {configured.longest_limit_seconds} s"
+    return Look(too_short, seen)
+
+
 def _sweep(configured: Settings) -> Look:
     lease, rescue = configured.lease_seconds, configured.rescue_seconds
     return Look(rescue > lease, f"every {rescue} s, for leases of {lease} s")
@@ -173,6 +198,25 @@ CHECKS: tuple[Check[Settings], ...] = (
         why="It lies in a folder of this machine: workers elsewhere would each have a lake of their own.",
         remedy="Set LAKE_URL to a folder or an object store that all workers share.",
         verdict=Verdict.WARNING,
+    ),
+    Check(
+        subject="address of the lake",
+        look=_lake_address,
+        why="No worker could open a table there.",
+        remedy="Set LAKE_URL to a folder, or to an address that begins with s3://, gs://, az:// or abfss://.",
+    ),
+    Check(
+        subject="store of the lake",
+        look=_lake_store,
+        why="Two imports at once are safe only where the store refuses to overwrite; that has been tried with S3's protocol alone.",
+        remedy="Try two imports into one dataset at once before you rely on it.",
+        verdict=Verdict.WARNING,
+    ),
+    Check(
+        subject="retention of the lake",
+        look=_lake_retention,
+        why="The files that a long import reads could be removed under it.",
+        remedy="Raise LAKE_RETENTION_DAYS.",
     ),
     Check(
         subject="rescue sweep",

@@ -47,6 +47,7 @@ def run(job: RunningJob) -> None:
         job.check_cancelled()
     job.progress("sweep")
     swept = sweeping.sweep(table, job.organisation_id)
+    table.checkpoint_if_late()
     if done is not None:
         committing.finish_again(job, table, done, {**done.facts, **_removed(swept)})
         return
