@@ -25,6 +25,7 @@ COMMANDS = {
     "import": Registered("cli.import_file", "Import a file into a dataset."),
     "customers": Registered("cli.customers", "Erase a customer for good, with a certificate."),
     "report": Registered("cli.report", "Run a report and show or save it."),
+    "diff": Registered("cli.diff", "See what changed between two runs of a report."),
     "datasets": Registered("cli.datasets", "List datasets and their versions, and restore an older one."),
     "jobs": Registered("cli.jobs", "List jobs, see why they wait, cancel them and run them again."),
     "organisations": Registered("cli.organisations", "List organisations and set their share of the workers."),

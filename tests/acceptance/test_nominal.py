@@ -101,9 +101,17 @@ def test_the_command_line_imports_reports_and_lists(stack: Stack, tmp_path: Path
     assert imported.returncode == 0, imported.stderr
     assert json.loads(imported.stdout)["rows"]["rejected"] == 0
     out = tmp_path / "rfm.csv"
-    report = reckoner(stack, "report", "rfm", "-p", "bins=3", "--out", str(out), key=key)
+    report = reckoner(stack, "report", "rfm", "-p", "bins=3", "--out", str(out), "--json", key=key)
     assert report.returncode == 0, report.stderr
     assert out.read_text().startswith("customer_id,")
+    book = tmp_path / "rfm.xlsx"
+    again = reckoner(stack, "report", "rfm", "--out", str(book), "--json", key=key)
+    assert book.read_bytes().startswith(b"PK"), again.stderr
+    first, second = (json.loads(answer.stdout)["id"] for answer in (report, again))
+    changed = reckoner(stack, "diff", second, first, "--limit", "3", key=key)
+    assert changed.returncode == 0, changed.stderr
+    assert "/bins" in changed.stdout
+    assert "0 added, 0 removed" in changed.stdout
     listed = reckoner(stack, "jobs", "list", "--json", "--limit", "5")
     found = json.loads(listed.stdout)
     assert {"report", "import"} <= {job["kind"] for job in found}
