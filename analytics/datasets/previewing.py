@@ -206,7 +206,7 @@ def _first_rows(
     clean = cleaning.build(staged.reading, types, staged.text.relation)
     shown = [name for name in clean.columns if name in clean.present][:SHOWN_COLUMNS]
     names = ", ".join(map(wording.quote_name, shown))
-    table: pa.Table = connection.execute(
+    table: pa.Table = connection.sql(
         f"SELECT {names} FROM ({clean.query}) WHERE {cleaning.BAD} IS NULL ORDER BY {batches.LINE} LIMIT {SHOWN_ROWS}"  # noqa: S608 - names are quoted
     ).to_arrow_table()
     columns = [_as_json(table[name]) for name in shown]
