@@ -33,13 +33,16 @@ from analytics.datasets import (
     schemas,
     source,
     staging,
+    steps,
     table_schema,
     typed_numbers,
     widening,
     wording,
 )
 
-STAGE_MEMORY = "1GB"
+# DuckDB gets no more however much it might have: a child is to stay under 700 MB whatever the size of the file, and
+# what does not fit is spilled at little cost.
+MOST_MEMORY = "400MB"
 STAGE_THREADS = 2
 
 
@@ -144,34 +147,38 @@ class RowsLost(AssertionError):  # noqa: N818 - the name says what happened
     """The rows that were read are not those that were written or rejected: a fault of the program, never of the data."""
 
 
-def stage(
+def stage(  # noqa: PLR0913 - a file, what is said of it, a place, and who wants to know
     path: Path,
     *,
     options: options.ImportOptions,
     folder: Path,
     progress: Callable[[int, int | None], None],
     limits: source.Limits | None = None,
+    follow: steps.Steps | None = None,
 ) -> Staged:
     """Read a file whole, in bounded memory, and find out how its columns are to be read.
 
-    `folder` is for what is staged and the caller deletes it; `progress` is told the bytes of the file read, of how many.
+    `folder` is for what is staged and the caller deletes it; `progress` is told the bytes of the file read, of how many,
+    and `follow` of its rows.
 
     Raises:
         errors.Refusal: the file is not one, lacks columns, or is ambiguous.
     """
+    following = follow or steps.Steps(lambda _: None)
     reader = _open(path, options, progress=progress, limits=limits, scratch=folder)
     # Headers that do not do are found before an hour is spent on the rows.
     mapping = headers.map_headers(reader.headers, schemas.DATASETS[options.dataset], options.mapping)
 
     def as_text() -> Staged:
         shutil.rmtree(folder)
-        file = read(path, options=options, folder=folder, progress=progress, limits=limits)
-        return understand(file, options=options, folder=folder)
+        following.restart()
+        anew = _open(path, options, progress=progress, limits=limits, scratch=folder)
+        return understand(_write(anew, folder, following), options=options, folder=folder)
 
     # Other formats have types of their own, which their readers know better.
     is_plain = isinstance(reader, delimited.DelimitedReader) and not carrying.is_needed(mapping)
     settle = functools.partial(_settle, options, mapping) if is_plain else None
-    file = _write(reader, folder, settle)
+    file = _write(reader, folder, following, settle)
     if file.text.plain is None:
         return understand(file, options=options, folder=folder)
     try:
@@ -195,7 +202,8 @@ def read(
     Raises:
         errors.Refusal: the file is not one.
     """
-    return _write(_open(path, options, progress=progress, limits=limits, scratch=folder), folder)
+    reader = _open(path, options, progress=progress, limits=limits, scratch=folder)
+    return _write(reader, folder, steps.Steps(lambda _: None))
 
 
 def understand(file: FileText, *, options: options.ImportOptions, folder: Path) -> Staged:
@@ -205,7 +213,7 @@ def understand(file: FileText, *, options: options.ImportOptions, folder: Path) 
         errors.Refusal: the file lacks columns, or is ambiguous.
     """
     mapping = headers.map_headers(file.headers, schemas.DATASETS[options.dataset], options.mapping)
-    with connect(folder, memory=STAGE_MEMORY, threads=STAGE_THREADS) as connection:
+    with connect(folder, memory=MOST_MEMORY, threads=STAGE_THREADS) as connection:
         _check_pattern(connection, options.refund_pattern)
         text, of_layout = carrying.carry(connection, file.text, mapping=mapping, folder=folder)
         found = _find_reading(connection, text, options=options, mapping=mapping, typed=file.numbers)
@@ -246,7 +254,7 @@ def _open(
 def _settle(
     options: options.ImportOptions, mapping: headers.HeaderMapping, first: batches.TextBatch
 ) -> plain.PlainPlan | None:
-    with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": STAGE_MEMORY}) as connection:
+    with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": MOST_MEMORY}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         return plain.settle(connection, first.rows, mapping=mapping, asked=options)
 
@@ -258,9 +266,11 @@ def _holds(staged: Staged, rows: staging.PlainRows) -> bool:
     return is_iso and settled and staged.reading.sign == "." and rows.fits(staged.types)
 
 
-def _write(reader: batches.TextReader, folder: Path, settle: staging.Settle | None = None) -> FileText:
+def _write(
+    reader: batches.TextReader, folder: Path, following: steps.Steps, settle: staging.Settle | None = None
+) -> FileText:
     folder.mkdir(parents=True, exist_ok=True)
-    text = staging.write(reader, folder, threads=STAGE_THREADS, settle=settle)
+    text = staging.write(reader, folder, threads=STAGE_THREADS, settle=settle, count=following.count)
     if text.count == 0:
         raise errors.Refusal("empty-file", "The file has headers but no rows.", {"headers": list(reader.headers)})
     return FileText(reader.headers, text, dict(reader.facts), reader.warnings, reader.numbers)
@@ -274,11 +284,12 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
     memory: str,
     threads: int,
     known: remarks.Known | None = None,
+    follow: steps.Steps | None = None,
 ) -> Change:
     """Clean the staged rows and merge them with the table as it is now; writes new files into `folder` only.
 
     `folder` takes the new files and what does not fit into `memory`, DuckDB's limit such as `2GB`; it is emptied first.
-    `known` is what warnings about values need beside the file.
+    `known` is what warnings about values need beside the file; `follow` is told how far it is.
 
     Raises:
         errors.Refusal: `too-many-rejects`.
@@ -286,7 +297,8 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with connect(folder, memory=memory, threads=threads) as connection:
+    following = follow or steps.Steps(lambda _: None)
+    with connect(folder, memory=memory, threads=threads) as connection, following.watching(connection):
         staged, table = _fit(connection, staged, current, folder)
         types = table.types
         clean = cleaning.build(staged.reading, types, staged.text.relation)
@@ -294,7 +306,7 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
         faults = (*clean.faults, key_fault)
         rows = _clean_rows(staged, types, clean)
         key = staged.reading.schema.key
-        merger = merging.Merger(connection, folder, rows, key, types, clean.present, table.files)
+        merger = merging.Merger(connection, folder, rows, key, types, clean.present, table.files, following.enter)
         alone = merger.prepare(staged.options.mode, duplicate=len(faults))
         rejects = rejecting.write(connection, staged.text, faults=faults, mapping=staged.reading.mapping, folder=folder)
         rejecting.refuse_too_many(rejects, read=staged.rows_read, share=staged.options.max_rejects)
@@ -385,6 +397,10 @@ def connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConnec
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
+    allowed = connection.execute(
+        "SELECT least(parse_formatted_bytes($1), parse_formatted_bytes($2))", [memory, MOST_MEMORY]
+    )
+    connection.execute(f"SET memory_limit = '{(allowed.fetchone() or (0,))[0]}B'")
     return connection
 
 

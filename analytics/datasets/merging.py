@@ -1,13 +1,13 @@
 """How clean rows and a table's current rows become new files: deduplicated, compared, and only touched files rewritten."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 
-from analytics.datasets import batches, cleaning, options, profiling, staging, wording
+from analytics.datasets import batches, cleaning, options, profiling, staging, steps, wording
 
 FILE_BYTES = staging.FILE_BYTES
 # Above this many files each import gathers the small ones into one.
@@ -61,6 +61,7 @@ class Merger:
     Attributes:
         present: columns that the file has or that were derived; an update leaves the others as they are.
         files: the table's current files.
+        enter: is told what begins.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -70,6 +71,7 @@ class Merger:
     types: Mapping[str, profiling.ColumnType]
     present: frozenset[str]
     files: tuple[str, ...]
+    enter: Callable[[steps.Phase], None] = lambda _: None
 
     def prepare(self, mode: options.ImportMode, *, duplicate: int) -> bool:
         """Make `clean` and `faulty`; `duplicate` is the fault of a key that is there already, in mode append.
@@ -77,6 +79,7 @@ class Merger:
         The answer is whether nothing of the table has to be compared. Then the rows are never kept together: each
         question is put to the staged text, of which it reads only the columns it needs.
         """
+        self.enter(steps.Phase.CLEAN)
         plain = mode is options.ImportMode.REPLACE or (mode is options.ImportMode.UPSERT and not self.files)
         bad = f"SELECT {batches.LINE}, {cleaning.BAD} FROM clean WHERE {cleaning.BAD} IS NOT NULL"  # noqa: S608 - names of ours
         if plain:
@@ -93,6 +96,7 @@ class Merger:
 
     def write_all(self, mode: options.ImportMode) -> Merge:
         """Write the last good row of each key as it comes, after `prepare` has said that nothing is to be compared."""
+        self.enter(steps.Phase.MERGE)
         removed = self.files if mode is options.ImportMode.REPLACE else ()
         faulty = f"SELECT {batches.LINE} FROM {FAULTY}"  # noqa: S608 - names of ours
         if self._may_repeat():
@@ -116,6 +120,7 @@ class Merger:
 
     def merge(self, mode: options.ImportMode) -> Merge:
         """Compare with the rows of the same key, in the file and in the table, and write the files of the new version."""
+        self.enter(steps.Phase.MERGE)
         repeated = self._has_repeats()
         self._rank("clean", repeated=repeated)
         against = mode is options.ImportMode.UPSERT and bool(self.files)
@@ -250,6 +255,7 @@ class Merger:
 
     def _write(self, name: str, query: str) -> tuple[Path, ...]:
         """The rows of a query as Parquet files of bounded size; no file where there are no rows."""
+        self.enter(steps.Phase.WRITE)
         folder = self.folder / name
         folder.mkdir(parents=True)
         target = wording.quote_text(str(folder))

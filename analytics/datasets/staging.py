@@ -222,8 +222,19 @@ class _Thread:
     seen: _Seen = field(default_factory=_Seen)
 
 
-def write(reader: batches.TextReader, folder: Path, *, threads: int, settle: Settle | None = None) -> StagedText:
-    """Read a file whole. `settle` finds out from the first part how plain rows are recognised; without it none is."""
+def write(
+    reader: batches.TextReader,
+    folder: Path,
+    *,
+    threads: int,
+    settle: Settle | None = None,
+    count: Callable[[int], None] = lambda _: None,
+) -> StagedText:
+    """Read a file whole.
+
+    `settle` finds out from the first part how plain rows are recognised; without it none is. `count` is told of rows as
+    they are read, from any thread.
+    """
     pieces = _Pieces(reader.read())
     first = piece() if (piece := pieces.take()) is not None else None
     plan = settle(first) if settle is not None and first is not None else None
@@ -232,9 +243,10 @@ def write(reader: batches.TextReader, folder: Path, *, threads: int, settle: Set
         workers = [_open_files(stack, folder, number, schema, plan) for number in range(threads)]
         if first is not None:
             _keep(workers[0], first, plan, engine=stack.enter_context(forms.Engine()))
+            count(first.rows.num_rows)
             del first
         with futures.ThreadPoolExecutor(threads, thread_name_prefix="stage") as pool:
-            for running in [pool.submit(_write_pieces, pieces, worker, plan) for worker in workers]:
+            for running in [pool.submit(_write_pieces, pieces, worker, plan, count) for worker in workers]:
                 running.result()
     # What the blocks took is better used by those who look at the rows next.
     pa.default_memory_pool().release_unused()
@@ -254,11 +266,13 @@ def _open_files(
     )
 
 
-def _write_pieces(pieces: _Pieces, worker: _Thread, plan: plain.PlainPlan | None) -> None:
+def _write_pieces(pieces: _Pieces, worker: _Thread, plan: plain.PlainPlan | None, count: Callable[[int], None]) -> None:
     """Parse and write until no part is left."""
     with forms.Engine() as engine:
         while (parse := pieces.take()) is not None:
-            _keep(worker, parse(), plan, engine=engine)
+            batch = parse()
+            _keep(worker, batch, plan, engine=engine)
+            count(batch.rows.num_rows)
 
 
 def _keep(worker: _Thread, batch: batches.TextBatch, plan: plain.PlainPlan | None, *, engine: forms.Engine) -> None:
