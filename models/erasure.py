@@ -133,14 +133,14 @@ def settle_subject(session: Session, job_id: uuid.UUID, params: Json) -> None:
     session.execute(update(Job).where(Job.id == job_id).values(params=params))
 
 
-def readable_versions(session: Session, organisation_id: uuid.UUID, dataset: str) -> list[int]:
-    """Return the versions of a dataset that may still be read, oldest first."""
+def kept_versions(session: Session, organisation_id: uuid.UUID, dataset: str) -> list[int]:
+    """Return the versions of a dataset that may still be read, oldest first: by anybody, or by jobs that are pinned to them."""
     query = (
         select(DatasetVersion.version)
         .where(
             DatasetVersion.organisation_id == organisation_id,
             DatasetVersion.dataset == dataset,
-            DatasetVersion.gone_at.is_(None),
+            DatasetVersion.swept_at.is_(None),
         )
         .order_by(DatasetVersion.version)
     )

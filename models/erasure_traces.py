@@ -122,6 +122,17 @@ def rewrite_event(session: Session, event_id: int, values: Mapping[str, Any]) ->
     )
 
 
+def previews(session: Session, organisation_id: uuid.UUID) -> list[Job]:
+    """Return the ended previews of an organisation that still show something."""
+    query = select(Job).where(
+        Job.organisation_id == organisation_id,
+        Job.kind == JobKind.PREVIEW,
+        Job.finished_at.is_not(None),
+        Job.outcome.has_key("preview"),
+    )
+    return list(session.scalars(query))
+
+
 def finished_among(session: Session, organisation_id: uuid.UUID, job_ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     """Return those of these jobs that are the organisation's and have ended."""
     query = select(Job.id).where(

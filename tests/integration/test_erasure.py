@@ -271,6 +271,23 @@ def test_a_report_that_reads_the_person_is_waited_for(shop: Shop) -> None:
     assert certificate["reports_cancelled"] == []
 
 
+def test_a_report_that_reads_a_version_past_its_retention_is_waited_for(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing_readers, "LONGEST_SECONDS", 0.2)
+    shop.give("orders", ORDERS)
+    reader = shop.start(shop.accept_report())
+    shop.give("orders", "order_id,customer_id,ordered_at,amount\nO7,C-7,2026-01-03,20\n")
+    with session.transaction() as db:
+        db.execute(
+            text("UPDATE dataset_versions SET gone_at = now() WHERE organisation_id = :o AND version = 0"),
+            {"o": shop.organisation_id},
+        )
+    assert shop.erase(WHO).status == "queued"
+    assert shop.table("orders").snapshot(0) is not None
+    fail(reader)
+
+
 def test_a_report_that_takes_too_long_is_stopped(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasing_readers, "PATIENCE_SECONDS", 0.1)
     shop.give("orders", ORDERS)
@@ -322,3 +339,19 @@ def test_other_organisations_keep_what_is_theirs(shop: Shop) -> None:
     certificate_of(shop.erase(WHO))
     assert len(other.rows("customers")) == 2
     assert other.gone("customers") == {0: False}
+
+
+def test_previews_that_may_show_the_person_are_emptied(shop: Shop) -> None:
+    shown = {"preview": {"mapping": [{"header": "name", "samples": ["Jane Doe"]}], "rows": []}}
+    theirs, others, unknown = (shop.accept(JobKind.PREVIEW, "customers", {}) for _ in range(3))
+    for job_id in (theirs, others, unknown):
+        job = shop.start(job_id)
+        with session.transaction() as db:
+            transitions.succeed(db, job_id, attempt=job.attempt, outcome=shown, keep_result=None, max_in_flight=16)
+    folder = settings.load().upload_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / str(theirs)).write_text(f"id,name\nC-2,Jim\n{WHO},Jane Doe\n")
+    (folder / str(others)).write_text("id,name\nC-2,Jane Doe\n")
+    certificate = certificate_of(shop.erase(WHO))
+    assert [shop.job(one).outcome for one in (theirs, others, unknown)] == [{}, shown, {}]
+    assert certificate["records_redacted"] == 2

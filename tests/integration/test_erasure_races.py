@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from billiard import process
 
+from analytics.datasets import importing as planning
 from models import lake, session, settings, transitions
 from models.job import Job
 from models.job_states import JobKind, Reason
@@ -198,6 +199,22 @@ def test_an_import_at_the_same_time_is_not_lost(shop: Shop, monkeypatch: pytest.
     assert {row["customer_id"] for row in shop.rows("customers")} == {OTHER, "C-3", "C-9"}
     assert nothing_is_left(shop)
     assert max(shop.gone("customers")) == shop.table("customers").newest_version()
+
+
+def test_an_import_whose_files_are_erased_while_it_reads_them_plans_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(shop)
+    job_id = shop.accept_import("customers", "customer_id,name\nC-3,Joe\nC-9,Al\n")
+    between(monkeypatch, planning, "plan_change", lambda: shop.erase(WHO))
+    job = shop.run(job_id)
+    assert (job.status, job.attempt) == ("succeeded", 1), job.error
+    assert {row["customer_id"]: row["name"] for row in shop.rows("customers")} == {
+        OTHER: "Jim",
+        "C-3": "Joe",
+        "C-9": "Al",
+    }
+    assert nothing_is_left(shop)
 
 
 def test_an_import_that_brings_the_person_back_meanwhile_is_undone_too(

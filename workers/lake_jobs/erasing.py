@@ -63,6 +63,7 @@ def run(job: RunningJob) -> None:
         erasing_traces.redact_records(job, mention)
         erasing_readers.wait(job, mention, {})
         erasing_traces.remove_results(job, mention)
+        erasing_traces.empty_previews(job, mention)
         erasing_traces.redact_records(job, mention)
         erasing_traces.remove_uploads(job, mention)
         erasing_traces.remove_leavings()

@@ -154,13 +154,13 @@ def _list(job: RunningJob, table: "lake.LakeTable") -> _Listing:
     stored = {file.path: file for file in table.storage.listing() if not _is_mark(file.path)}
     with session.transaction() as db:
         running = erasure.seconds_running(db, job.organisation_id)
-        readable = erasure.readable_versions(db, job.organisation_id, table.dataset)
+        kept = erasure.kept_versions(db, job.organisation_id, table.dataset)
     newest = table.snapshot()
     versions: dict[int, frozenset[str]] = {}
     if newest is not None:
         # What the lake has and the database does not know yet counts too.
-        unknown = range(max(readable, default=-1) + 1, newest.version + 1)
-        versions = {version: table.paths_at(version) for version in {*readable, *unknown} if version <= newest.version}
+        unknown = range(max(kept, default=-1) + 1, newest.version + 1)
+        versions = {version: table.paths_at(version) for version in {*kept, *unknown} if version <= newest.version}
         versions[newest.version] = frozenset(map(table.path, newest.files))
     named = frozenset().union(*versions.values())
     in_flight = frozenset(path for path, file in stored.items() if path not in named and _is_in_flight(file, running))

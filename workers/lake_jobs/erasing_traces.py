@@ -54,7 +54,7 @@ def count_records(job: RunningJob, mention: Mention) -> int:
         named = {one.id for batch in _job_batches(db, job, mention) for one, _ in batch}
         named |= {event.job_id for event, _ in _events(db, job, mention)}
         db.rollback()
-    return len(named)
+    return len(named.union(previews_of(job, mention)))
 
 
 def redact_records(job: RunningJob, mention: Mention) -> None:
@@ -69,6 +69,29 @@ def redact_records(job: RunningJob, mention: Mention) -> None:
         for event, values in _events(db, job, mention):
             erasure_traces.rewrite_event(db, event.id, values)
             erasure.note(db, job.id, partial(Journal.redact, job_id=event.job_id))
+
+
+def previews_of(job: RunningJob, mention: Mention) -> Iterator[uuid.UUID]:
+    """Yield the ended previews that show the person, or cannot be shown not to.
+
+    A preview shows values column by column: the name beside an id is found by reading the file, as long as that is kept.
+    """
+    from analytics.datasets import searching  # noqa: PLC0415 - heavy
+
+    with session.transaction() as db:
+        kept = erasure_traces.previews(db, job.organisation_id)
+    for one in kept:
+        file = settings.load().upload_folder / str(one.id)
+        if not file.is_file() or mention.is_anywhere_in(one.outcome) or searching.file_may_name(file, mention):
+            yield one.id
+
+
+def empty_previews(job: RunningJob, mention: Mention) -> None:
+    """Take away what previews show. To be done before the files go by which the others are known."""
+    for job_id in previews_of(job, mention):
+        with session.transaction() as db:
+            erasure_traces.rewrite_job(db, job_id, {"outcome": {}})
+            erasure.note(db, job.id, partial(Journal.redact, job_id=job_id))
 
 
 def uploads_of(job: RunningJob, mention: Mention) -> Iterator[uuid.UUID]:
