@@ -132,14 +132,16 @@ def kill_imports(run: Run) -> None:
     lines = max(LEAST_LINES, round(LINES * min(1.0, run.scale)))
     first, second = _first(lines), _second(lines)
     # An organisation whose imports nobody disturbs says how long a life is.
-    ledger = _ledger(run)
-    lives = [_undisturbed(run, ledger, file) for file in (first, second)]
+    # The first imports of a worker wait for what it has yet to load; the second ones say how long a life is.
+    lives = [_lives(run, (first, second)) for _ in range(2)][-1]
     run.note(f"{lines:,} lines, undisturbed in {lives[0]:.1f} s, and {lives[1]:.1f} s into themselves")
-    looks_taken = 0
+    looks_taken, rounds, target = 0, 0, len(run.times(50))
     moments: list[float] = []
-    for number in run.times(25):
+    while run.kills < target:
+        assert rounds < target, f"{run.kills} kills in {rounds} rounds: the imports are faster than their killer"
+        rounds += 1
         organisation = run.stack.new_organisation()
-        book = Ledger(run.stack, run.folder / f"import-{number}", [organisation], request_seconds=UPLOAD_SECONDS)
+        book = Ledger(run.stack, run.folder / f"import-{rounds}", [organisation], request_seconds=UPLOAD_SECONDS)
         before: Print = None
         for file, life in zip((first, second), lives, strict=True):
             with Reader(run.stack, organisation) as reader:
@@ -148,17 +150,20 @@ def kill_imports(run: Run) -> None:
             looks_taken += reader.looks
             before = file.after
         run.settle(book, within=240)
-    run.settle(ledger)
-    run.note(f"a reader looked {looks_taken:,} times: before or after, never between")
+    run.note(f"{2 * rounds} imports; a reader looked {looks_taken:,} times: before or after, never between")
     run.note("killed after " + ", ".join(f"{moment:.0%}" for moment in sorted(moments)) + " of a life")
 
 
-def _ledger(run: Run) -> Ledger:
-    return Ledger(run.stack, run.folder / "undisturbed", [run.stack.new_organisation()], request_seconds=UPLOAD_SECONDS)
+def _lives(run: Run, files: tuple[File, ...]) -> list[float]:
+    """Import undisturbed, in an organisation of its own, and return how many seconds a worker took for each file."""
+    folder = run.folder / f"undisturbed-{len(run.settled)}"
+    ledger = Ledger(run.stack, folder, [run.stack.new_organisation()], request_seconds=UPLOAD_SECONDS)
+    lives = [_undisturbed(run, ledger, file) for file in files]
+    run.settle(ledger)
+    return lives
 
 
 def _undisturbed(run: Run, ledger: Ledger, file: File) -> float:
-    """Import, and return how many seconds its worker took."""
     job_id = ledger.submit(Work.import_("order_lines", file.content))
     _wait_for_end(run.stack, job_id)
     _check_end(run.stack, job_id, file, attempts=1)
