@@ -106,8 +106,10 @@ class RunningJob:
         finally:
             shutil.rmtree(parent, ignore_errors=True)
 
-    def progress(self, phase: str, done: int | None = None, total: int | None = None) -> None:
+    def progress(self, phase: str, done: int | None = None, total: int | None = None, **figures: float | None) -> None:
         """Say how far the job has come. Written at most a few times a second, so it may be called as often as one likes.
+
+        `figures` are what else is known, such as `rows` and `seconds_left`.
 
         Raises:
             LeaseLostError: another attempt owns the job; stop working.
@@ -116,7 +118,7 @@ class RunningJob:
         if now - self._progress_written_at < PROGRESS_SECONDS:
             return
         self._progress_written_at = now
-        progress: Json = {"phase": phase, "done": done, "total": total}
+        progress: Json = {"phase": phase, "done": done, "total": total, **figures}
         with session.transaction() as db:
             if not transitions.report_progress(db, self.id, attempt=self.attempt, progress=progress):
                 raise LeaseLostError

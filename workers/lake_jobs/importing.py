@@ -10,7 +10,7 @@ from workers.lake_jobs import committing, judging
 from workers.running_job import Finish, RunningJob
 
 if TYPE_CHECKING:
-    from analytics.datasets import importing
+    from analytics.datasets import importing, steps
     from models import lake
 
 
@@ -21,39 +21,51 @@ def run(job: RunningJob) -> None:
         # What an earlier attempt has committed can only be finished, not taken back.
         job.check_cancelled()
     with job.scratch() as folder:
-        staged = _stage(job, folder)
+        follow = _follow(job)
+        staged = _stage(job, folder, follow)
         committing.until_committed(
             job,
             table,
-            lambda base: _plan(job, table, staged, base=base, folder=folder),
+            lambda base: _plan(job, table, staged, base=base, folder=folder, follow=follow),
             lambda base, change: _commit(job, table, base, change),
         )
     job.upload_path.unlink(missing_ok=True)
 
 
-def _stage(job: RunningJob, folder: Path) -> "importing.Staged":
+def _follow(job: RunningJob) -> "steps.Steps":
+    from analytics.datasets import steps  # noqa: PLC0415 - heavy
+
+    def report(step: steps.Step) -> None:
+        left = None if step.seconds_left is None else round(step.seconds_left, 1)
+        job.progress(step.phase, step.done, step.total, rows=step.rows, seconds_left=left)
+
+    return steps.Steps(report)
+
+
+def _stage(job: RunningJob, folder: Path, follow: "steps.Steps") -> "importing.Staged":
     from analytics.datasets import importing  # noqa: PLC0415 - heavy
 
     return importing.stage(
         job.upload_path,
         options=options.ImportOptions.model_validate(job.params),
         folder=folder / "staged",
-        progress=lambda done, total: job.progress("read", done, total),
+        progress=follow.read,
+        follow=follow,
     )
 
 
-def _plan(
+def _plan(  # noqa: PLR0913 - a file, a table, a place, and who wants to know
     job: RunningJob,
     table: "lake.LakeTable",
     staged: "importing.Staged",
     *,
     base: "lake.LakeSnapshot | None",
     folder: Path,
+    follow: "steps.Steps",
 ) -> "importing.Change":
     from analytics.datasets import importing  # noqa: PLC0415 - heavy
     from models import lake_cache  # noqa: PLC0415 - heavy
 
-    job.progress("merge", 0, staged.rows_read)
     configured = settings.load()
     return importing.plan_change(
         staged,
@@ -62,6 +74,7 @@ def _plan(
         memory=configured.engine_memory,
         threads=configured.engine_threads,
         known=judging.known(job, job.type),
+        follow=follow,
     )
 
 
