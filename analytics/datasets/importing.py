@@ -378,11 +378,6 @@ def _clean_rows(
     return merging.CleanRows(clean.query, plain_query, numbered, rows.files if ready else ())
 
 
-def table_types(found: cleaning.Reading, current: pa.Schema | None) -> Mapping[str, profiling.ColumnType]:
-    """The columns of the table that a file is merged into, before any of them grows wider."""
-    return table_schema.of_reading(found, table_schema.stored(current) if current is not None else None)
-
-
 def connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
     spill = folder / "spill"
     connection = duckdb.connect(

@@ -4,7 +4,7 @@ Where only the sender can know something, the question is kept, the likeliest an
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from analytics.datasets import (
     headers,
     importing,
     options,
+    profiling,
     questions,
     remarks,
     schemas,
@@ -97,7 +98,7 @@ def make(path: Path, asked: options.PreviewOptions, around: Surroundings) -> Pre
         errors.Refusal: it cannot be read as a table, or an option is wrong, whatever its sender might answer.
     """
     asked, open_questions, text = _read(path, asked, around)
-    with importing.connect(around.folder, memory=importing.STAGE_MEMORY, threads=importing.STAGE_THREADS) as connection:
+    with importing.connect(around.folder, memory=importing.MOST_MEMORY, threads=importing.STAGE_THREADS) as connection:
         columns = evidence.look(connection, text.text.relation, len(text.headers))
     file = questions.File(text.headers, columns)
     choice, more = _choose(asked, file)
@@ -193,16 +194,15 @@ def _plan(staged: importing.Staged, around: Surroundings) -> _Plan:
         known=around.known(dataset),
     )
     with importing.connect(around.folder, memory=around.memory, threads=around.threads) as connection:
-        names, rows = _first_rows(connection, staged, current)
+        names, rows = _first_rows(connection, staged, change.types)
         rejects = _rejects(connection, change)
     columns = [StoredColumn(name=name, type=str(change.types[name].kind)) for name in names]
     return _Plan(staged, change, columns, rows, rejects)
 
 
 def _first_rows(
-    connection: duckdb.DuckDBPyConnection, staged: importing.Staged, current: importing.CurrentTable | None
+    connection: duckdb.DuckDBPyConnection, staged: importing.Staged, types: Mapping[str, profiling.ColumnType]
 ) -> tuple[list[str], list[list[Any]]]:
-    types = importing.table_types(staged.reading, current.schema if current else None)
     clean = cleaning.build(staged.reading, types, staged.text.relation)
     shown = [name for name in clean.columns if name in clean.present][:SHOWN_COLUMNS]
     names = ", ".join(map(wording.quote_name, shown))

@@ -221,3 +221,10 @@ def test_a_preview_reads_rows_as_an_import_does(previewer: Previewer, importer: 
     assert tuple(found.preview.counts.model_dump().values()) == done.counts
     assert {one.code: one.count for one in found.preview.rejects} == dict(done.change.rejects_by_code)
     assert isinstance(done.staged, importing.Staged)
+
+
+def test_rows_are_shown_with_the_types_that_grow_with_them(previewer: Previewer, importer: Importer) -> None:
+    on = importer("deal_id,stage,visits\n1,Lead,3\n", dataset="deals")
+    preview = previewer("deal_id,stage,visits\n2,Lead,many\n", on=on, dataset="deals").preview
+    assert first_row(preview)["visits"] == "many"
+    assert [column.type for column in preview.columns if column.name == "visits"] == ["text"]
