@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run demo sample test test-unit chaos soak check format bench lock clean
+.PHONY: help install install-dev run demo sample test test-unit chaos soak check docs format bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ check: install-dev ## Lint, types and layering
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: install-dev ## Write the pages of docs/reports anew from what the reports declare
+	$(BIN)/python -m tests.documentation
 
 format: install-dev ## Format the code
 	$(BIN)/ruff format .
