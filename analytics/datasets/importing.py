@@ -434,6 +434,8 @@ def _find_reading(
     ]
     sign = numbers.decide_sign(numeric, declared=options.decimal)
     typed_numbers.check(profiles, typed, sign=sign)
+    if sign == ",":
+        profiles = profiling.count_commas(connection, text.relation, profiles, schema=schema)
     plans: dict[str, dates.DatePlan] = {}
     for profile in profiles:
         if _kind_of(schema, profile.name) not in (schemas.ColumnKind.TIMESTAMP, schemas.ColumnKind.DATE):

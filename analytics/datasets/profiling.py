@@ -1,5 +1,6 @@
 """What the columns of a staged file look like, from all their values: the ground on which they are typed and read."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,7 @@ from analytics.datasets import batches, dates, headers, numbers, probe, reading,
 SAMPLE_ROWS = 2000
 INT_SHAPE = "0|-?[1-9][0-9]{0,17}"
 ISO_SORTS = ("iso_date", "iso_naive", "iso_zoned")
+COMMA_SHAPE = r"-?(0|[1-9][0-9]{0,13})(,[0-9]{1,4})?"
 DECIMAL_SHAPE = r"-?(0|[1-9][0-9]{0,13})(\.[0-9]{1,4})?"
 
 
@@ -61,6 +63,7 @@ class ColumnProfile:
             `iso_plain`: those with a zone that can be cast as they are, counted like `clear`.
         ints, decimals, bools: of a further column, values with nothing to lose by that type.
         certain: of those counted as pointed, how many are in rows that were typed as they were read.
+        commas: of a further column, decimals with a comma; counted where that is the file's decimal sign.
         exact: how many are numbers by the file's own word, whose sign is the point; all, or it is not said.
     """
 
@@ -82,6 +85,7 @@ class ColumnProfile:
     bools: int = 0
     certain: int = 0
     exact: int = 0
+    commas: int = 0
 
     @property
     def numbers(self) -> numbers.NumberProfile:
@@ -273,12 +277,34 @@ def arrow_type(column: ColumnType) -> pa.DataType:
     }[column.kind]
 
 
+def count_commas(
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    profiles: Sequence[ColumnProfile],
+    *,
+    schema: schemas.DatasetSchema,
+) -> tuple[ColumnProfile, ...]:
+    """Look at the further columns of a file whose decimal sign is the comma, which nobody knew when they were profiled."""
+    further = [profile for profile in profiles if schema.column(profile.name) is None and profile.count]
+    if not further:
+        return tuple(profiles)
+    answers = _count(
+        connection,
+        relation,
+        [profile.value for profile in further],
+        [{"commas": _matching(COMMA_SHAPE)}] * len(further),
+    )
+    counts = {profile.name: answer["commas"] for profile, answer in zip(further, answers, strict=True)}
+    return tuple(dataclasses.replace(profile, commas=counts.get(profile.name, 0)) for profile in profiles)
+
+
 def guess_type(profile: ColumnProfile, sign: str) -> ColumnType:
     """The type of a further column: what all its values are, text when in doubt."""
     kinds = schemas.ColumnKind
     fits = (
         (kinds.INT, profile.ints == profile.count),
         (kinds.DECIMAL, profile.decimals == profile.count and (sign == "." or profile.exact)),
+        (kinds.DECIMAL, profile.commas == profile.count),
         (kinds.DATE, profile.iso_date == profile.count),
         (kinds.TIMESTAMP, profile.is_iso),
         (kinds.BOOL, profile.bools == profile.count),

@@ -117,7 +117,7 @@ def _find_all(
         before = stored.get(profile.name)
         if before is None or before.kind is KINDS.TEXT or reading.schema.column(profile.name) is not None:
             continue
-        if _fits_by_count(profile, before, reading.sign):
+        if _fits_by_count(profile, before, _sign(reading, profile)):
             continue
         after = _narrowest(connection, reading, profile, before, relation)
         if after != before:
@@ -125,11 +125,16 @@ def _find_all(
             yield Widening(profile.name, before, after, misfits, example)
 
 
+def _sign(reading: cleaning.Reading, profile: profiling.ColumnProfile) -> str:
+    """The decimal sign of a column; numbers that the format itself calls so have a point."""
+    return "." if profile.exact else reading.sign
+
+
 def _fits_by_count(profile: profiling.ColumnProfile, column: profiling.ColumnType, sign: str) -> bool:
     """Whether the counts say already that all values fit, which spares a look at them."""
     fitting = {
         KINDS.INT: profile.ints,
-        KINDS.DECIMAL: profile.decimals if sign == "." else 0,
+        KINDS.DECIMAL: profile.decimals if sign == "." else profile.commas,
         KINDS.DATE: profile.iso_date,
         KINDS.TIMESTAMP: profile.iso_date + profile.iso_naive + profile.iso_zoned,
         KINDS.BOOL: profile.bools,
@@ -162,7 +167,7 @@ def _misfits(
 ) -> tuple[int, str]:
     """How many values do not fit a type, and the first of them in order."""
     values = reading.values_sql(profile.name, relation)
-    misfit = _misfit_sql(column, reading.sign)
+    misfit = _misfit_sql(column, _sign(reading, profile))
     row = connection.execute(
         f"SELECT coalesce(sum(n), 0), min(value) FROM ({values}) WHERE {misfit}"  # noqa: S608 - names and texts are quoted
     ).fetchone()

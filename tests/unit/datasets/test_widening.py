@@ -124,3 +124,16 @@ def test_replacing_a_table_replaces_its_columns(importer: Importer) -> None:
     assert ("score" in names, found.change.types["visits"].kind.value, "shoe" in names) == (False, "text", True)
     assert widened(found) == []
     assert set(found.change.removed) == set(first.current.files)
+
+
+def test_further_columns_of_a_file_with_decimal_commas_are_numbers(importer: Importer) -> None:
+    header = "order_id;customer_id;ordered_at;amount;weight;size;code\n"
+    first = importer(header + "1;a;2020-01-01;1,50;2,5;3;1.234\n2;a;2020-01-01;2,50;-10;4;1.5\n", dataset="orders")
+    kinds = {name: column.kind.value for name, column in first.change.types.items()}
+    assert (kinds["weight"], kinds["size"], kinds["code"]) == ("decimal", "int", "text")
+    assert [row["weight"] for row in first.rows] == [Decimal("2.5"), Decimal(-10)]
+    found = importer(header + "3;a;2020-01-01;1,50;0,25;5,5;x\n", dataset="orders", into=first)
+    kinds = {name: column.kind.value for name, column in found.change.types.items()}
+    assert (kinds["weight"], kinds["size"]) == ("decimal", "decimal")
+    assert [row["weight"] for row in found.rows] == [Decimal("2.5"), Decimal(-10), Decimal("0.25")]
+    assert [row["size"] for row in found.rows] == [3, 4, Decimal("5.5")]
