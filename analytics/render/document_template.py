@@ -40,6 +40,13 @@ SOURCE = """
     ]))
 }
 
+#let pairs(items) = if items.len() > 0 {
+  grid(columns: (auto, 1fr), column-gutter: 10pt, row-gutter: 5pt,
+    ..items.map(item => (text(fill: quiet, item.at(0)), item.at(1))).flatten())
+} else [None.]
+
+#if data.sentences.len() > 0 { block(above: 10pt, pairs(data.sentences)) }
+
 #for chart in data.charts {
   block(breakable: false, width: 100%)[== #chart.title
     #image(chart.file, width: 13.5cm, alt: chart.title)]
@@ -73,11 +80,6 @@ SOURCE = """
 #data.definition
 
 #small[Source: #data.source]
-
-#let pairs(items) = if items.len() > 0 {
-  grid(columns: (auto, 1fr), column-gutter: 10pt, row-gutter: 5pt,
-    ..items.map(item => (text(fill: quiet, item.at(0)), item.at(1))).flatten())
-} else [None.]
 
 == Columns
 #pairs(data.columns)

@@ -15,6 +15,12 @@ ROWS_SHOWN = 200
 NULL = "—"
 NUMERIC = frozenset({"integer", "decimal", "number"})
 LONGEST_LIST = 60
+# What of the summary is as good as at its top, and what the subtitle says already.
+_HEADLINES = frozenset({"totals", "last"})
+_SAID_ABOVE = frozenset({"as_of", "currency"})
+_LONGEST_TILE = 24
+# From here on a thousand is set apart, and two decimals are enough to read.
+_LARGE = 1000
 _SHARES = frozenset({"rate", "share"})
 _EXACT = re.compile(r"-?\d+\.\d{2,}")
 
@@ -94,23 +100,44 @@ def notices(header: Mapping[str, Any]) -> Iterator[Notice]:
 
 
 def tiles(summary: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
-    """Yield the plain values of the summary, and those one level below."""
+    """Yield the few values that one reads first: those at the top of the summary, and its totals or its last period."""
     for name, found in summary.items():
-        if isinstance(found, Mapping):
+        if name in _HEADLINES and isinstance(found, Mapping):
             for label, inner in found.items():
-                if not isinstance(inner, list | Mapping):
+                if _is_plain(inner):
                     yield words(label if name == "totals" else f"{name} {label}"), value(inner)
-        elif not isinstance(found, list) and name not in {"as_of", "currency"}:
+        elif _is_plain(found) and name not in _SAID_ABOVE:
             yield words(name), value(found)
 
 
-def lists(summary: Mapping[str, Any]) -> Iterator[SmallTable]:
-    """Yield each list of objects in the summary, one level below as well."""
+def sentences(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what the summary says in words."""
     for name, found in summary.items():
-        inner = found.items() if isinstance(found, Mapping) else [("", found)]
-        for label, items in inner:
-            if isinstance(items, list) and items and isinstance(items[0], Mapping):
-                yield _small_table(words(f"{name} {label}".strip()).capitalize(), items)
+        if isinstance(found, str) and not _is_plain(found) and name not in _SAID_ABOVE:
+            yield words(name), found
+
+
+def _is_plain(found: Any) -> bool:
+    return not isinstance(found, list | Mapping) and len(str(found)) <= _LONGEST_TILE
+
+
+def lists(summary: Mapping[str, Any]) -> Iterator[SmallTable]:
+    """Yield each list of objects in the summary, and each object that is not among the headlines as a table of one row."""
+    for name, found in summary.items():
+        title_ = words(name).capitalize()
+        if _is_list(found):
+            yield _small_table(title_, found)
+        elif isinstance(found, Mapping):
+            plain = {label: inner for label, inner in found.items() if _is_plain(inner)}
+            if plain and name not in _HEADLINES:
+                yield _small_table(title_, [plain])
+            for label, inner in found.items():
+                if _is_list(inner):
+                    yield _small_table(words(f"{name} {label}").capitalize(), inner)
+
+
+def _is_list(found: Any) -> bool:
+    return isinstance(found, list) and bool(found) and isinstance(found[0], Mapping)
 
 
 def _small_table(heading: str, items: Sequence[Mapping[str, Any]]) -> SmallTable:
@@ -145,7 +172,7 @@ def _scalar(found: Any) -> str:
     if isinstance(found, int):
         return f"{found:,}"
     if isinstance(found, float):
-        return shorten(str(found))
+        return f"{found:,.2f}" if abs(found) >= _LARGE else shorten(str(found))
     return str(found)
 
 

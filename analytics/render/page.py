@@ -1,12 +1,15 @@
 """A result as one self-contained HTML page: headline numbers, pictures, the first rows, and how they were made."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from analytics.render import outline, page_style, pictures
+
+_NAMES = re.compile(r"`([^`]+)`")
 
 
 def start(header: Mapping[str, Any]) -> bytes:
@@ -20,7 +23,7 @@ def start(header: Mapping[str, Any]) -> bytes:
         'img-src data:">'
         f"<title>{title}</title><style>{page_style.CSS}</style></head><body><main>"
         f"<header><h1>{title}</h1><p>{_text(outline.subtitle(header))}</p></header>"
-        f"{_notices(header)}{_headline(header['summary'])}{_pictures(header['charts'])}{_lists(header['summary'])}"
+        f"{_notices(header)}{_headline(header['summary'])}{_sentences(header['summary'])}{_pictures(header['charts'])}{_lists(header['summary'])}"
         f'<section><h2>Rows</h2><div class="scroll"><table><caption>{_text(outline.caption(header))}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>\n"
     ).encode()
@@ -41,7 +44,7 @@ def end(header: Mapping[str, Any]) -> bytes:
     none = "" if header["row_count"] else '<p class="quiet">No rows: nothing in the data answers the question.</p>'
     return (
         f"</tbody></table></div>{none}</section>"
-        f"<section><h2>What the numbers mean</h2><p>{_text(header.get('definition'))}</p>"
+        f"<section><h2>What the numbers mean</h2><p>{_prose(header.get('definition'))}</p>"
         f'<p class="quiet">Source: {_text(header.get("source"))}</p></section>'
         f"<section><h2>Columns</h2>{_columns(header)}</section>"
         f'<div class="pair"><section><h2>Parameters</h2>{_pairs(header.get("params") or {})}</section>'
@@ -53,6 +56,11 @@ def end(header: Mapping[str, Any]) -> bytes:
 
 def _text(value: Any) -> str:
     return html.escape("" if value is None else str(value))
+
+
+def _prose(text: str | None) -> str:
+    """Names in backticks are set as what one types."""
+    return _NAMES.sub(r"<code>\1</code>", _text(text))
 
 
 def _words(name: str) -> str:
@@ -87,6 +95,11 @@ def _headline(summary: Mapping[str, Any]) -> str:
         f"<div><dt>{_text(label)}</dt><dd>{_value(value)}</dd></div>" for label, value in outline.tiles(summary)
     )
     return f'<dl class="tiles">{shown}</dl>' if shown else ""
+
+
+def _sentences(summary: Mapping[str, Any]) -> str:
+    items = "".join(f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>" for name, text in outline.sentences(summary))
+    return f'<section><dl class="pairs">{items}</dl></section>' if items else ""
 
 
 def _value(value: outline.Value) -> str:

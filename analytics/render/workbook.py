@@ -91,6 +91,10 @@ def _write_summary(book: xlsxwriter.Workbook, styles: _Styles, header: Mapping[s
         sheet.write_string(at, 0, label, styles.quiet)
         _write_value(sheet, at, 1, value, styles)
         at += 1
+    for label, text in outline.sentences(header["summary"]):
+        sheet.write_string(at, 0, label, styles.quiet)
+        sheet.write_string(at, 1, _cut(text))
+        at += 1
     for table in outline.lists(header["summary"]):
         at = _write_list(sheet, at + 1, table, styles)
     _insert_charts(sheet, at + 2, header["charts"])

@@ -108,7 +108,8 @@ def _example(kind: ReportType, header: Mapping[str, Any], answer: Any) -> Iterat
 
 def _summary(summary: Mapping[str, Any]) -> Iterator[str]:
     tiles = list(outline.tiles(summary))
-    yield from ("| summary | |", "|---|---|", *(f"| {label} | {value.text} |" for label, value in tiles), "")
+    said = [*((label, value.text) for label, value in tiles), *outline.sentences(summary)]
+    yield from ("| summary | |", "|---|---|", *(f"| {label} | {_cell(text)} |" for label, text in said), "")
     for table in outline.lists(summary):
         yield from (f"{table.title}:", "", _line(outline.words(name) for name in table.names))
         yield _line("--:" if numeric else "---" for numeric in table.numeric)
