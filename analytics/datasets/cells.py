@@ -84,6 +84,8 @@ def take_out(
     rejects: list[dict[str, object]] = []
     for name, header in zip(rows.column_names[1:], headers, strict=True):
         found = pc.fill_null(pc.match_substring(rows[name], substring), fill_value=False)
+        if not pc.any(found).as_py():
+            continue
         for row in rows.filter(pc.and_not(found, hit)).to_pylist():
             line = row.pop(batches.LINE)
             rejects.append(reject(line, code, row[name], row=record(row.values()), column=header))

@@ -13,10 +13,10 @@ from analytics import errors, result
 from analytics.datasets import batches, cells, csv_head, footers, source
 
 HEAD_BYTES = 256 * 1024
-# A quote that is opened and never closed would otherwise gather the rest of the file.
-LONGEST_RECORD = 32 * 1024**2
+# A quote that is opened and not closed within so much is taken to be one that is never closed.
+LONGEST_RECORD = 16 * 1024**2
 # Lines that are no rows take far more room as objects than as text.
-MOST_LINES = 256 * 1024
+MOST_LINES = 128 * 1024
 # A last block that is smaller is parsed together with the one before, so that footers are seen as what they are.
 SMALL_TAIL = 64 * 1024
 # A column of which a value occurs more than this often among the first rows, on average, is read with a dictionary.
@@ -92,9 +92,11 @@ class DelimitedReader:
             for part in _parts(held):
                 yield part, False
             held = block
-        *parts, last = _parts(held) or [source.Block(b"", damaged=False)]
-        for part in parts:
-            yield part, False
+        last = source.Block(b"", damaged=False)
+        for part in _parts(held):
+            if last.data:
+                yield last, False
+            last = part
         yield last, True
 
     def _records(self) -> Iterator[source.Block]:
@@ -103,12 +105,16 @@ class DelimitedReader:
         for block in self._blocks:
             cut = _last_record_end(held.data)
             if not cut and len(held.data) > LONGEST_RECORD:
-                cut = len(held.data)
+                # The quote that its first line opens is never closed, so that line is for itself.
+                cut = held.data.find(b"\n") + 1
             if cut:
                 yield source.Block(held.data[:cut], held.damaged)
             held = source.Block(held.data[cut:] + block.data, held.damaged or block.damaged)
-        if held.data:
-            yield held
+        while held.data:
+            cut = _last_record_end(held.data) if held.data.count(b'"') % 2 else len(held.data)
+            cut = cut or held.data.find(b"\n") + 1 or len(held.data)
+            yield source.Block(held.data[:cut], held.damaged)
+            held = source.Block(held.data[cut:], held.damaged)
 
     def _repeating(self, head: bytes) -> dict[str, pa.DataType]:
         """The type of the columns whose values repeat, as far as the first rows show."""
@@ -211,25 +217,26 @@ def _offset_of_line(data: bytes, lines: int) -> int:
     return offset
 
 
-def _parts(block: source.Block | None) -> list[source.Block]:
+def _parts(block: source.Block | None) -> Iterator[source.Block]:
     """A block as it is, or in parts that have not too many lines."""
-    if block is None or block.data.count(b"\n") <= MOST_LINES:
-        return [block] if block is not None and block.data else []
-    ends = np.flatnonzero(np.frombuffer(block.data, np.uint8) == ord("\n")) + 1
-    parts, start = [], 0
-    for end in ends[MOST_LINES - 1 :: MOST_LINES].tolist():
-        cut = start + _last_record_end(block.data[start:end])
-        if cut > start:
-            parts.append(source.Block(block.data[start:cut], block.damaged))
-            start = cut
-    return [*parts, source.Block(block.data[start:], block.damaged)] if start < len(block.data) else parts
+    data = block.data if block is not None else b""
+    damaged = block is not None and block.damaged
+    lines = data.count(b"\n")
+    size = len(data) * MOST_LINES // lines if lines > MOST_LINES else len(data)
+    start = 0
+    while start < len(data):
+        rest = len(data) - start
+        cut = (_last_record_end(data[start : start + size]) or rest) if rest > size else rest
+        yield source.Block(data[start : start + cut], damaged)
+        start += cut
 
 
 def _last_record_end(data: bytes) -> int:
     end = data.rfind(b"\n") + 1
     odd = data.count(b'"', 0, end) % 2 == 1
     while end and odd:
-        previous = data.rfind(b"\n", 0, end - 1) + 1
+        # After the last quote no line end is in another state than this one.
+        previous = data.rfind(b"\n", 0, data.rfind(b'"', 0, end)) + 1
         odd ^= data.count(b'"', previous, end) % 2 == 1
         end = previous
     return end

@@ -66,8 +66,11 @@ class JsonReader:
     def read(self) -> Iterator[batches.Parse]:
         rows = cells.rows_at_once(len(self._paths))
         # The second half of the way: opening was the first.
-        for part in self._parts(lambda done, total: self._progress((done + (total or 0)) // 2, total), rows):
-            yield functools.partial(self._parse, *part)
+        made = 0
+        for segment, number in self._parts(lambda done, total: self._progress((done + (total or 0)) // 2, total), rows):
+            made += len(segment.ends) * len(self._paths)
+            limits.check_cells(made, self._packed.size)
+            yield functools.partial(self._parse, segment, number)
 
     def _find_columns(self) -> None:
         objects = False

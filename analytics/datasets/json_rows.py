@@ -1,7 +1,7 @@
 """JSON objects decoded with every digit of their numbers, and what of them is no row."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,22 +146,27 @@ class Columns:
     def add(self, rows: Sequence[Row], *, nested: bool) -> None:
         """Learn the columns of some rows; `nested` says whether there may be objects in them."""
         shapes = dict.fromkeys(map(tuple, rows))
-        present = dict.fromkeys(name for shape in shapes for name in shape)
-        self.names |= present
-        for name in present:
-            if nested:
-                self._add_children(name, rows)
-            if name not in self.plain and any(type(row.get(name)) not in (dict, _NONE) for row in rows):
-                self.plain.add(name)
+        for shape in shapes:
+            self.names |= dict.fromkeys(shape)
+            self.count = len(self.names) + sum(map(len, self.children.values()))
+            if self.count > self.most:
+                return
+        unknown = set(self.names) - self.plain
+        for row in rows:
+            if not nested and not unknown:
+                break
+            self._look(row.items() if nested else [(name, row[name]) for name in unknown.intersection(row)])
+            unknown -= self.plain
         self.count = len(self.names) + sum(map(len, self.children.values()))
 
-    def _add_children(self, name: str, rows: Sequence[Row]) -> None:
-        for row in rows:
-            value = row.get(name)
-            if type(value) is dict and value:
+    def _look(self, values: Iterable[tuple[str, Any]]) -> None:
+        """See which values are objects with values of their own, and which are none."""
+        for name, value in values:
+            if type(value) is not dict:
+                if value is not None:
+                    self.plain.add(name)
+            elif value and len(self.children.get(name, ())) <= self.most:
                 self.children.setdefault(name, {}).update(dict.fromkeys(value))
-                if len(self.children[name]) > self.most:
-                    return
 
     def paths(self) -> tuple[tuple[str, ...], ...]:
         """The way to each column's values, in the order of the file."""
@@ -172,9 +177,6 @@ class Columns:
                 found.append((name,))
             found += [(name, child) for child in children]
         return tuple(found)
-
-
-_NONE = type(None)
 
 
 def values_at(rows: Sequence[Row], path: tuple[str, ...], *, has_children: bool) -> list[Any]:

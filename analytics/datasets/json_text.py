@@ -207,6 +207,8 @@ def cut_segment(segment: Segment, *, rows: int, size: int) -> Iterator[Segment]:
     while index < len(ends):
         by_size = int(np.searchsorted(ends, start + size, side="right"))
         stop = min(index + rows, max(by_size, index + 1), len(ends))
+        if int(ends[index]) - start > LONGEST_OBJECT:
+            refuse(f"An object of the file is longer than {LONGEST_OBJECT:,} bytes.")
         cut = int(ends[stop - 1]) if stop < len(ends) else len(segment.data)
         yield Segment(segment.data[start:cut], ends[index:stop] - start, segment.damaged)
         start, index = cut, stop

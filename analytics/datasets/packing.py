@@ -20,7 +20,6 @@ ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 ZIP_MAGIC = b"PK\x03\x04"
 EMPTY_ZIP_MAGIC = b"PK\x05\x06"
 PIECE_BYTES = 1024**2
-INFLATED_BYTES = 8 * 1024**2
 HEAD_BYTES = 64 * 1024
 # The list of a zip's members is read whole, so its length is looked at before.
 MOST_MEMBERS_BYTES = 4 * 1024**2
@@ -243,7 +242,7 @@ def _gunzip(file: BinaryIO, limits: Limits) -> Iterator[bytes]:
                     break  # Tapes and some uploads pad the end with zeros.
                 inflater = zlib.decompressobj(wbits=31)
             try:
-                out = inflater.decompress(rest, INFLATED_BYTES)
+                out = inflater.decompress(rest, PIECE_BYTES)
             except zlib.error as error:
                 raise errors.Refusal("damaged-file", f"The gzip file is damaged: {error}.") from error
             written += len(out)

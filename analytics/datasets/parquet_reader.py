@@ -21,9 +21,6 @@ MEMORY = "256MB"
 LONGEST_FOOTER = 32 * 1024**2
 MOST_PARTS = 1_000_000
 LONGEST_NAME = 1024**2
-# A column of one value takes next to nothing; so many values from so few bytes are no table.
-CELLS_PER_BYTE = 1000
-CELLS_FROM = 256 * 1024**2
 Made = TypeVar("Made")
 GLOB = frozenset("*?[]{}")
 WHOLE_NUMBERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
@@ -100,13 +97,7 @@ class ParquetReader:
             )
 
     def _check_expansion(self) -> None:
-        made = self._taken * len(self._columns)
-        if made > CELLS_FROM and made > self._packed.size * CELLS_PER_BYTE:
-            raise errors.Refusal(
-                "bomb",
-                f"The file has more than {made:,} values in {self._packed.size:,} bytes, which no export has.",
-                {"compressed": self._packed.size, "values": made},
-            )
+        limits.check_cells(self._taken * len(self._columns), self._packed.size)
 
     def _relation(self, columns: int | None = None) -> str:
         count = self._width if columns is None else columns

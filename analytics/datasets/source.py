@@ -8,7 +8,7 @@ from analytics import errors
 from analytics.datasets import packing
 
 BLOCK_BYTES = 8 * 1024**2
-LONGEST_LINE = 32 * 1024**2
+LONGEST_LINE = 16 * 1024**2
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
 # Named so by those who start an import.

@@ -15,7 +15,7 @@ WORKBOOK = "xl/workbook.xml"
 LONGEST_PART = 32 * 1024**2
 # Texts are kept in memory as Arrow keeps them, in chunks.
 MOST_TEXT = 96 * 1024**2
-CHUNK_TEXTS = 64 * 1024
+CHUNK_TEXT = 4 * 1024**2
 TEXT_OVERHEAD = 8
 MOST_SHEETS = 1000
 MOST_FORMATS = 100_000
@@ -216,7 +216,7 @@ class _Texts:
         starts = {"t": self._on_text_start, "rPh": self._on_spoken}
         ends = {"t": self._on_text_end, "rPh": self._on_spoken_end, "si": self._on_item_end}
         for _ in xlsx_xml.Reader(starts, ends, self._on_text, part=part).feed(book.pieces(part)):
-            if len(self._texts) >= CHUNK_TEXTS:
+            if self._length >= CHUNK_TEXT * (len(chunks) + 1):
                 chunks.append(self._taken())
             if self._length > MOST_TEXT:
                 raise errors.Refusal(
@@ -245,7 +245,7 @@ class _Texts:
     def _on_item_end(self) -> None:
         self._texts.append(xlsx_values.unescape("".join(self._pieces)))
         self._pieces = []
-        # What a text takes beside its characters counts too, or many empty ones would be free.
+        # What a text takes beside its characters counts too, so that many small ones are no more than some large ones.
         self._length += TEXT_OVERHEAD
 
     def _on_text(self, text: str) -> None:
