@@ -42,7 +42,7 @@ from analytics.datasets import (
 
 # DuckDB gets no more however much it might have: a child is to stay under 700 MB whatever the size of the file, and
 # what does not fit is spilled at little cost.
-MOST_MEMORY = "400MB"
+MOST_MEMORY = "350MB"
 STAGE_THREADS = 2
 
 

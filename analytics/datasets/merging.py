@@ -168,7 +168,7 @@ class Merger:
         return " AND ".join(f"{wording.quote_name(name)} IS NOT NULL" for name in self.key)
 
     def _has_repeats(self) -> bool:
-        query = f"SELECT count(*) <> count(DISTINCT ({self._key()})) FROM clean WHERE {cleaning.BAD} IS NULL"  # noqa: S608 - as above
+        query = f"SELECT count(*) <> count(DISTINCT hash({self._key()})) FROM clean WHERE {cleaning.BAD} IS NULL"  # noqa: S608 - as above
         return bool(self._one(query))
 
     def _rank(self, rows: str, *, repeated: bool) -> None:

@@ -83,10 +83,12 @@ class PlainPlan:
     Attributes:
         columns: in the order of the file.
         schema: of the typed rows: all columns of the dataset in its order, then the further ones.
+        sought: the columns by whose least and greatest values parts of a table are passed over: the key, and times.
     """
 
     columns: tuple[PlainColumn, ...]
     schema: pa.Schema
+    sought: tuple[str, ...]
 
     def take(self, text: pa.Table, engine: forms.Engine) -> PlainBlock:
         """Tell the plain rows of a block from the others."""
@@ -130,7 +132,9 @@ def settle(
         _column(position, profile, schema=schema, asked=asked, cells=rows.schema)
         for position, profile in enumerate(profiles)
     ]
-    plan = PlainPlan(tuple(columns), _schema(columns, schema))
+    typed = _schema(columns, schema)
+    sought = [field.name for field in typed if field.name in schema.key or pa.types.is_temporal(field.type)]
+    plan = PlainPlan(tuple(columns), typed, tuple(sought))
     with forms.Engine() as engine:
         odd = plan.take(rows, engine).odd.num_rows
     return plan if odd <= MOST_ODD * rows.num_rows else None

@@ -133,13 +133,14 @@ class _Seen:
 class _Rows:
     """Parquet files of one schema; a file that has grown large enough is followed by another."""
 
-    def __init__(self, folder: Path, name: str, schema: pa.Schema, *, final: bool) -> None:
+    def __init__(self, folder: Path, name: str, schema: pa.Schema, *, compression: str, sought: Sequence[str]) -> None:
         self.files: list[Path] = []
         self.count = 0
         self._folder = folder
         self._name = name
         self._schema = schema
-        self._final = final
+        self._compression = compression
+        self._sought = list(sought)
         self._held: list[pa.Table] = []
         self._writer: pq.ParquetWriter | None = None
 
@@ -183,13 +184,15 @@ class _Rows:
     def _open(self) -> pq.ParquetWriter:
         path = self._folder / f"{self._name}-{len(self.files)}.parquet"
         self.files.append(path)
-        repeating = [column.name for column in self._schema if not pa.types.is_string(column.type)]
+        numbered = batches.LINE in self._schema.names
         return pq.ParquetWriter(
             path,
             self._schema,
-            compression="snappy" if self._final else "lz4",
-            write_statistics=self._final,
-            use_dictionary=repeating,
+            compression=self._compression,
+            write_statistics=self._sought or False,
+            use_dictionary=[column.name for column in self._schema if _may_repeat(column)],
+            # Lines follow each other, so next to nothing is left of them.
+            column_encoding={batches.LINE: "DELTA_BINARY_PACKED"} if numbered else None,
             store_schema=False,
         )
 
@@ -258,12 +261,23 @@ def _open_files(
 ) -> _Thread:
     lines = pa.schema([schema.field(batches.LINE)])
     typed = plan.schema if plan else pa.schema([])
+
+    def open_(name: str, schema: pa.Schema, *, compression: str = "lz4", sought: Sequence[str] = ()) -> _Rows:
+        return stack.enter_context(_Rows(folder, name, schema, compression=compression, sought=sought))
+
     return _Thread(
-        plain=stack.enter_context(_Rows(folder, f"plain-{number}", typed, final=True)),
-        lines=stack.enter_context(_Rows(folder, f"lines-{number}", lines, final=False)),
-        text=stack.enter_context(_Rows(folder, f"text-{number}", schema, final=False)),
-        misshapen=stack.enter_context(_Rows(folder, f"misshapen-{number}", batches.REJECTS, final=False)),
+        # These may become files of the table as they are.
+        plain=open_(f"plain-{number}", typed, compression="snappy", sought=plan.sought if plan else ()),
+        lines=open_(f"lines-{number}", lines),
+        text=open_(f"text-{number}", schema),
+        misshapen=open_(f"misshapen-{number}", batches.REJECTS),
     )
+
+
+def _may_repeat(column: pa.Field) -> bool:
+    """Whether it is worth while to look for values that occur more than once; of text the reader has done that."""
+    is_time = pa.types.is_timestamp(column.type) or column.name == batches.LINE
+    return not is_time and not pa.types.is_string(column.type)
 
 
 def _write_pieces(pieces: _Pieces, worker: _Thread, plan: plain.PlainPlan | None, count: Callable[[int], None]) -> None:
