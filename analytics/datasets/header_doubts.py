@@ -12,6 +12,7 @@ def find(reading: cleaning.Reading) -> Iterator[result.ResultWarning]:
     """Yield what the headers say against how the file is read."""
     yield from _zones(reading)
     yield from _customers_by_email(reading)
+    yield from _duplicates(reading.mapping)
 
 
 def _zones(reading: cleaning.Reading) -> Iterator[result.ResultWarning]:
@@ -38,3 +39,16 @@ def _customers_by_email(reading: cleaning.Reading) -> Iterator[result.ResultWarn
             f"Customers are named by the e-mail addresses of {header!r}. Import the customers with customer_id mapped to their "
             "e-mail address as well, so that both agree.",
         )
+
+
+def _duplicates(mapping: headers.HeaderMapping) -> Iterator[result.ResultWarning]:
+    """Columns with the same header are kept apart by a number, which nobody chose."""
+    names: dict[str, list[str]] = {}
+    for header, name in zip(mapping.headers, mapping.names, strict=True):
+        names.setdefault(header, []).append(name)
+    for header, alike in names.items():
+        if len(alike) > 1 and header:
+            yield result.ResultWarning(
+                "duplicate-header",
+                f"The file has {len(alike)} columns {header!r}; they are kept as {', '.join(alike[:20])}.",
+            )

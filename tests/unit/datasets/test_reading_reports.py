@@ -120,3 +120,18 @@ def test_a_title_that_cannot_be_told_from_headers_is_an_error_that_shows_it(impo
         importer("All deals,by stage,of,2024\n" + TABLE, dataset="deals")
     assert refused.value.code == "missing-columns"
     assert "All deals" in refused.value.detail
+
+
+def test_columns_with_the_same_header_are_kept_apart_with_a_warning(importer: Importer) -> None:
+    found = importer("customer_id,note,name,note\n1,a,Ann,b\n", dataset="customers")
+    assert [(row["note"], row["note_2"]) for row in found.rows] == [("a", "b")]
+    warned = [warning for warning in found.staged.warnings if warning.code == "duplicate-header"]
+    assert [warning.detail for warning in warned] == ["The file has 2 columns 'note'; they are kept as note, note_2."]
+
+
+def test_two_columns_for_one_canonical_one_are_asked_about(importer: Importer) -> None:
+    content = "customer_id,name,name\n1,Ann,Bob\n"
+    with pytest.raises(errors.Refusal) as refused:
+        importer(content, dataset="customers")
+    assert refused.value.code == "ambiguous-header"
+    assert importer(content, dataset="customers", mapping={"name": "#3"}).rows[0]["name"] == "Bob"
