@@ -21,6 +21,7 @@ from tests.integration import web_api
 from tests.integration.lake_hands import WIDE, Hands, outcome
 from tests.integration.test_lake_restore import restore
 from tests.integration.web_api import Caller
+from web import publishing
 from workers.lake_jobs import compacting, importing
 from workers.running_job import RunningJob
 
@@ -68,6 +69,8 @@ def in_object_store(
     }
     for name, value in said.items():
         monkeypatch.setenv(name, value)
+    # Nobody is there to take a message.
+    monkeypatch.setattr(publishing, "publish", lambda _job: None)
     settings.load.cache_clear()
     yield
     monkeypatch.undo()

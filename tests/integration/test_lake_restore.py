@@ -105,6 +105,24 @@ def test_a_version_that_is_gone_is_refused(orders: Hands) -> None:
     assert refusal.value.code == "dataset-version-gone"
 
 
+def test_a_version_that_goes_while_it_is_planned_with_does_not_come_back(
+    orders: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.write("1")
+    orders.write("2", removed=orders.addresses())
+    real = restoring._plan
+
+    def too_late(*arguments: object) -> committing.NextVersion:
+        planned = real(*arguments)  # type: ignore[arg-type]
+        orders.give_up(0)
+        return planned
+
+    monkeypatch.setattr(restoring, "_plan", too_late)
+    with pytest.raises(errors.Refusal, match="no longer kept"):
+        restore(orders, 0)
+    assert orders.table.newest_version() == 1
+
+
 def test_a_version_without_its_files_is_none(orders: Hands) -> None:
     orders.write("1")
     orders.write("2", removed=orders.addresses())

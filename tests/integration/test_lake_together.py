@@ -13,7 +13,7 @@ from models.job_states import JobKind
 from tests.integration.lake_hands import Hands, outcome
 from workers.lake_jobs import compacting
 
-SECONDS = 4.0
+SECONDS = 2.5
 
 
 @pytest.fixture(autouse=True)

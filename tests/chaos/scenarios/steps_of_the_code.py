@@ -27,6 +27,9 @@ POINTS_OF_API = (
     Point.RESPOND,
 )
 POINTS_OF_SWEEP = frozenset({Point.BURY_BEFORE_COMMIT, Point.BURY_AFTER_COMMIT})
+# Only jobs that tidy the lake come there, which this load does not make; tests/integration/test_lake_sweeping.py stops there.
+POINTS_OF_TIDYING = frozenset({Point.SWEEP_BEFORE_REMOVAL, Point.SWEEP_AFTER_REMOVAL})
+POINTS_OF_LOAD = tuple(point for point in Point if point not in POINTS_OF_TIDYING)
 HIT_SECONDS = 60.0
 WORKERS_OF_REPORTS = ("worker-reports", "worker-reports-2")
 ORDERS_HEADER = "order_id,customer_id,ordered_at,amount\n"
@@ -130,14 +133,14 @@ def kill_at_every_point(run: Run) -> None:
     hit: Counter[Point] = Counter()
     with run.load(with_imports(0.08, of_every_kind), rate=14, threads=6) as ledger:
         for _ in run.times(5):
-            for point in Point:
+            for point in POINTS_OF_LOAD:
                 if point in POINTS_OF_SWEEP:
                     _leave_leases_behind(run)
                 _kill_at(run, point)
                 hit[point] += 1
                 time.sleep(run.chance.uniform(0.2, 0.8))
     made = run.settle(ledger, within=240)
-    assert not set(Point) - set(hit), set(Point) - set(hit)
+    assert set(hit) == set(POINTS_OF_LOAD)
     _check_imports(run, ledger)
     run.note(f"every one of {len(hit)} steps {min(hit.values())} times; ends {dict(made.statuses)}")
 
