@@ -10,6 +10,7 @@ from analytics.datasets import batches, reading, schemas, wording
 # Shapes are judged by the first lines of a file; emptiness by all of them.
 JUDGED_LINES = 10_000
 SAMPLES = 3
+COLUMNS_AT_ONCE = 8
 LONGEST_SAMPLE = 60
 
 EMAIL = r"[^\s@]+@[^\s@]+\.[^\s@]+"
@@ -27,6 +28,8 @@ STAGE = (
     r"(?i).*\b(won|lost|open|closed|qualif\w*|proposal|negotiat\w*|prospect\w*|discovery|demo|contract|appointment).*"
 )
 
+# The share of distinct values, the share of each shape, and samples.
+_Judgement = tuple[float, Mapping[str, float], tuple[str, ...]]
 _SHAPES: Mapping[str, str] = {
     "email": EMAIL,
     "integer": INTEGER,
@@ -79,12 +82,10 @@ def look(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> 
     """Look at the columns `c0`, `c1` … of a relation of text with `_line`."""
     names = [batches.text_column(position) for position in range(columns)]
     empty = _empty(connection, relation, names)
-    values = ", ".join(f"{_value(name)} AS {name}" for name in names)
-    first = (
-        f"SELECT {batches.LINE} AS line, {values} FROM {relation} "  # noqa: S608 - names of ours
-        f"WHERE {batches.LINE} <= {JUDGED_LINES} + (SELECT min({batches.LINE}) FROM {relation})"
-    )
-    judged = _judge(connection, f"(UNPIVOT ({first}) ON {', '.join(names)} INTO NAME name VALUE v)")
+    judged: dict[str, _Judgement] = {}
+    # Some at a time, because what DuckDB keeps for each column is large.
+    for at in range(0, columns, COLUMNS_AT_ONCE):
+        judged |= _judge(connection, relation, names[at : at + COLUMNS_AT_ONCE])
     return tuple(Evidence(share, *judged.get(name, (0.0, {}, ()))) for name, share in zip(names, empty, strict=True))
 
 
@@ -95,10 +96,14 @@ def _empty(connection: duckdb.DuckDBPyConnection, relation: str, names: Sequence
     return [1 - count / total if total else 1.0 for count in row[1:]]
 
 
-def _judge(
-    connection: duckdb.DuckDBPyConnection, cells: str
-) -> Mapping[str, tuple[float, Mapping[str, float], tuple[str, ...]]]:
+def _judge(connection: duckdb.DuckDBPyConnection, relation: str, names: Sequence[str]) -> dict[str, _Judgement]:
     """By column: what share of the values is distinct, what share has each shape, and samples."""
+    values = ", ".join(f"{_value(name)} AS {name}" for name in names)
+    first = (
+        f"SELECT {batches.LINE} AS line, {values} FROM {relation} "  # noqa: S608 - names of ours
+        f"WHERE {batches.LINE} <= {JUDGED_LINES} + (SELECT min({batches.LINE}) FROM {relation})"
+    )
+    cells = f"(UNPIVOT ({first}) ON {', '.join(names)} INTO NAME name VALUE v)"
     # Currency signs, brackets and spaces are no part of a number's shape.
     bare = r"regexp_replace(v, '[\s\x{00a0}\x{202f}()+''\x{2019}\p{Sc}%]|\b[A-Z]{3}\b', '', 'g')"
     shares = ", ".join(
@@ -110,7 +115,7 @@ def _judge(
         # A value that repeats is looked at once.
         f"FROM (SELECT name, v, count(*) AS n, min(line) AS line FROM {cells} GROUP BY name, v) GROUP BY name"
     ).fetchall()
-    judged = {}
+    judged: dict[str, _Judgement] = {}
     for name, samples, total, distinct, *counts in rows:
         shapes = {
             shape: float(count or 0) / float(total) for shape, count in zip(("number", *_SHAPES), counts, strict=True)
