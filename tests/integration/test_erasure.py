@@ -8,12 +8,15 @@ import pytest
 from billiard import process
 from sqlalchemy import text
 
+from analytics import errors
 from models import erasure_subject, result, session, settings, transitions
 from models.job import Job
 from models.job_states import JobKind, Reason
+from tasks import reports
 from tests.client import wait_for
 from tests.integration import erasures
 from tests.integration.erasures import Shop
+from workers import running_job
 from workers.lake_jobs import erasing_readers
 
 MAIL = "jane.doe@example.org"
@@ -253,14 +256,18 @@ def test_reports_that_wait_read_what_is_left(shop: Shop) -> None:
         assert job.error["type"] == "dataset-version-gone"
 
 
-def test_a_report_that_reads_the_person_is_waited_for(shop: Shop) -> None:
+def test_a_report_that_reads_the_person_is_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasing_readers, "LONGEST_SECONDS", 40.0)
     shop.give("orders", ORDERS)
     reader = shop.start(shop.accept_report())
+    late = shop.job(shop.accept(JobKind.REPORT, "rfm", {}, dataset_versions={"orders": 0}))
     ended: list[bool] = []
 
     def finish() -> None:
         wait_for(lambda: True in shop.gone("orders").values(), seconds=20)
         assert shop.table("orders").snapshot(0) is not None, "its files are still there"
+        with pytest.raises(errors.Refusal, match="no longer kept"):
+            reports._open_snapshots(running_job.RunningJob(late))
         ended.append(fail(reader))
 
     helper = threading.Thread(target=finish)

@@ -139,6 +139,35 @@ def test_an_erasure_that_dies_is_finished_by_the_next_attempt(
     assert nothing_is_left(shop)
 
 
+def test_what_belongs_to_a_deal_goes_although_the_deal_went_first(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.give("deals", f"deal_id,customer_id,stage\nD1,{WHO},won\nD2,C-2,open\n")
+    shop.give("deal_stages", "deal_id,stage,entered_at\nD1,new,2026-01-01\nD2,new,2026-01-01\n")
+    job_id = shop.accept_erasure(WHO)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasing_lake, "_discard", _once(erasing_lake._discard))
+        with pytest.raises(Killed):
+            shop.run(job_id)
+    assert not any(b"D1" in _deals(held) for held in erasures.lake_texts(shop).values())
+    assert any(b"D1" in held for held in erasures.lake_texts(shop).values()), "the old version of the stages"
+    bury(job_id, shop)
+    certificate_of(shop.run(job_id))
+    assert not any(b"D1" in held for held in erasures.lake_texts(shop).values())
+
+
+def _once(real: Callable[..., None]) -> Callable[..., None]:
+    """Do a step, and die of it."""
+
+    def step(*arguments: Any) -> None:
+        real(*arguments)
+        raise Killed
+
+    return step
+
+
+def _deals(held: bytes) -> bytes:
+    return held if b"customer_id" in held else b""
+
+
 def test_an_erasure_whose_process_is_killed_is_finished_by_another(shop: Shop) -> None:
     fill(shop)
     job_id = shop.accept_erasure(WHO)
@@ -268,12 +297,12 @@ def test_files_that_a_dead_import_left_are_removed(shop: Shop) -> None:
     job_id = shop.accept_import("customers", CUSTOMERS)
     left = Path(shop.table("customers").uri) / f"{job_id}-{uuid.uuid4().hex}.parquet"
     left.write_bytes(next(Path(left.parent).glob("*.parquet")).read_bytes())
-    scratch = settings.load().scratch_folder / str(uuid.uuid4()) / "1" / "second.parquet"
+    scratch = settings.load().scratch_folder / str(job_id) / "1" / "second.parquet"
     scratch.parent.mkdir(parents=True)
     scratch.hardlink_to(left)
     certificate_of(shop.erase(WHO))
     assert not left.exists()
-    assert not scratch.exists(), "a second name keeps a file alive"
+    assert not scratch.exists(), "a second name keeps a file alive, and the import still waits to be run again"
 
 
 def test_a_file_that_a_running_import_is_about_to_commit_is_left_to_it(shop: Shop) -> None:
