@@ -101,7 +101,8 @@ class Observed:
     @property
     def mean_spend(self) -> Floats:
         """The mean of the transactions after the first, to eight places; nan without."""
-        return np.round(np.divide(self.spend, self.x, out=np.full_like(self.x, np.nan), where=self.x > 0), 8)
+        mean: Floats = np.divide(self.spend, self.x, out=np.full_like(self.x, np.nan), where=self.x > 0)
+        return mean.round(8)
 
 
 def observe(orders: facts.Facts, span: Span) -> Observed:

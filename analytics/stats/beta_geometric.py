@@ -7,6 +7,10 @@ from scipy import special
 
 from analytics.stats.histories import Floats, Histories
 
+# From this a on, or its fourth power of b, chances of leaving are so alike that a few points stand for all of them.
+_NARROW = 10.0
+_POINTS = 48
+
 
 @dataclass(frozen=True, slots=True)
 class BetaGeometric:
@@ -31,7 +35,7 @@ class BetaGeometric:
     @property
     def steepness(self) -> float:
         """How fast, on the scale of log time, purchases cease."""
-        return self.a
+        return min(self.a, 100.0)
 
     def alive(self, found: Histories) -> Floats:
         """Return for each history the probability that its customers are still customers."""
@@ -53,14 +57,40 @@ class BetaGeometric:
 
         The mean of λ·exp(-λ·p·s) over λ ~ Gamma(r + x, alpha + age) and p ~ Beta(a, b + x + shift), in the form of the
         Gaussian hypergeometric function in which x enters nothing but the third argument: it neither overflows nor
-        cancels for thousands of purchases, nor where a is near 1.
+        cancels for thousands of purchases, nor where a is near 1. Where all customers are nearly alike, so that a or
+        b is large, it overflows; the mean over p is then taken by a quadrature that such narrow distributions suit.
         """
         since = self.alpha + age
+        if self.a > _NARROW or self.b > _NARROW**4:
+            return (self.r + x) / since * self._lasting(x, ahead / since)
         rest = self.a + self.b + self.shift
         ratio = since / (since + ahead)
         lasting = special.hyp2f1(self.a, rest - self.r - 1, rest + x, 1 - ratio)
         pace: Floats = (self.r + x) / since * ratio**self.a * lasting
         return pace
+
+    def _lasting(self, x: Floats, ahead: Floats) -> Floats:
+        """Return the mean of (1 + p·ahead) ** -(r + x + 1) over p; x has one column."""
+        found = np.zeros(np.broadcast_shapes(x.shape, ahead.shape))
+        for value in np.unique(x):
+            rows = np.flatnonzero(x.reshape(-1) == value) if x.size > 1 else slice(None)
+            part = np.broadcast_to(ahead, found.shape)[rows]
+            for chance, weight in zip(*_beta_rule(self.a, self.b + value + self.shift), strict=True):
+                found[rows] += weight * np.exp(-(self.r + value + 1) * np.log1p(chance * part))
+        return found
+
+
+def _beta_rule(a: float, b: float) -> tuple[Floats, Floats]:
+    """Return points and weights of the mean over Beta(a, b), by Golub & Welsch (1969) from Jacobi's recurrence."""
+    k, one, other = np.arange(1.0, _POINTS), b - 1, a - 1
+    both = one + other
+    mean = np.append((other - one) / (both + 2), (other - one) * both / ((2 * k + both) * (2 * k + both + 2)))
+    spread = 4 * k * (k + one) * (k + other) * (k + both) / ((2 * k + both) ** 2 * (2 * k + both + 1))
+    spread[1:] /= 2 * k[1:] + both - 1
+    # The first of its factors cancels, where it could be nought.
+    spread[0] = 4 * (1 + one) * (1 + other) / ((2 + both) ** 2 * (3 + both))
+    points, vectors = np.linalg.eigh(np.diag(mean) + np.diag(np.sqrt(spread), 1) + np.diag(np.sqrt(spread), -1))
+    return (1 + points) / 2, vectors[0] ** 2
 
 
 class Likelihood:

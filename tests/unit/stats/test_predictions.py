@@ -109,3 +109,30 @@ def test_spend_may_have_no_mean() -> None:
         math.inf,
         pytest.approx(0.5 * 30 / 0.4),
     ]
+
+
+@pytest.mark.parametrize("name", NAMES[:2])
+@pytest.mark.parametrize(("a", "b"), [(9.9, 40.0), (10.1, 40.0), (300.0, 700.0), (4e4, 1.6e5), (0.5, 2e4), (60.0, 0.5)])
+def test_customers_who_are_nearly_alike_are_predicted_too(name: buying.ModelName, a: float, b: float) -> None:
+    """Where a and b run along the ridge on which only their ratio is known."""
+    model = buying.model_of(name, np.array([0.7, 10.0, a, b]))
+    rows = Histories.of([0, 3, 40], [0.0, 20.0, 28.0], [30.0, 30.0, 30.0])
+    found = buying.forecast(model, rows, horizon.Horizon(52, 52))
+    first = 1 if name is buying.ModelName.MBG_NBD else 0
+    for place, x in enumerate((0, 3, 40)):
+        left = b + x + first
+
+        def fall(p: mpmath.mpf, x: int = x) -> mpmath.mpf:
+            return (1 - (1 + p * 52 / mpmath.mpf(40)) ** -(mpmath.mpf("0.7") + x)) / p
+
+        mean, spread = a / (a + left), (a * left / (a + left) ** 2 / (a + left + 1)) ** 0.5
+        cuts = sorted({min(max(mean + steps * spread, 0.0), 1.0) for steps in (-40, -8, -3, 0, 3, 8, 40)} | {0.0, 1.0})
+        # The chance is integrated over its density, a little apart from what hypergeometric functions are.
+        with mpmath.workdps(20):
+            weight = mpmath.exp(mpmath.loggamma(a + left) - mpmath.loggamma(a) - mpmath.loggamma(left))
+
+            def mass(p: mpmath.mpf, left: float = left, weight: mpmath.mpf = weight) -> mpmath.mpf:
+                return p ** (a - 1) * (1 - p) ** (left - 1) * fall(p) * weight
+
+            total = mpmath.quad(mass, cuts)
+        assert found.expected[place] == pytest.approx(float(found.alive[place] * total), rel=1e-7)
