@@ -13,6 +13,7 @@ from tests.benchmarks import (
     imports_against_peers,
     jobs_against_peers,
     reports_against_duckdb,
+    reports_as_data_grow,
     reports_on_the_stack,
     rfm_against_duckdb,
     upserts_against_peers,
@@ -36,10 +37,21 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=500_000, help="customers of rfm")
     parser.add_argument("--jobs", type=int, default=5_000, help="no-op jobs of each queue")
     parser.add_argument("--requests", type=int, default=3_000, help="requests accepted in each round")
-    parser.add_argument("--only", choices=("reliability", "imports", "analytics"), help="one part of the benchmarks")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[1_000_000, 10_000_000, 50_000_000], help="order lines of reports"
+    )
+    parser.add_argument("--reports", nargs="*", default=[], help="only these reports, as data grow")
+    parser.add_argument(
+        "--only", choices=("reliability", "imports", "analytics", "growth"), help="one part of the benchmarks"
+    )
     asked = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    for name, part in {"reliability": _reliability, "imports": _imports, "analytics": _analytics}.items():
+    for name, part in {
+        "reliability": _reliability,
+        "imports": _imports,
+        "analytics": _analytics,
+        "growth": _growth,
+    }.items():
         if asked.only in (None, name):
             part(asked)
 
@@ -80,6 +92,11 @@ def _analytics(asked: argparse.Namespace) -> None:
     _table("rfm on the stack, claim to stored result", rfm)
     _table("rfm in one process, against the query by hand and pandas", peers)
     _table("The other reports in one process, against queries by hand", reports)
+
+
+def _growth(asked: argparse.Namespace) -> None:
+    for title, figures in reports_as_data_grow.measure(asked.sizes, asked.reports):
+        _table(title, figures)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ with people as (
     select customer_id, min(ordered_at) filter (where kind = 'sale') as first_order,
         max(ordered_at) filter (where kind = 'sale') as last_order, count(*) filter (where kind = 'sale') as frequency,
         sum(amount)::decimal(38, 8) as monetary
-    from read_parquet('{path}') where customer_id is not null group by customer_id having frequency > 0
+    from {orders} where customer_id is not null group by customer_id having frequency > 0
 ), aged as materialized (
     select *, date_diff('day', timezone('{zone}', last_order)::date, date '2024-12-31') as recency_days from people
 ), cuts as (
@@ -89,11 +89,16 @@ def _best(run: Callable[[], object], repeats: int) -> float:
     return min(found)
 
 
-def _by_hand(path: Path) -> pa.Table:
+def query(orders: str) -> str:
+    """Return the query for orders that are named so in SQL."""
     rows = ",".join("[" + ",".join(f"'{rfm_segments.segment(r, fm)}'" for fm in range(1, 6)) + "]" for r in range(1, 6))
+    return BY_HAND.format(orders=orders, zone=ZONE, grid=f"[{rows}]")
+
+
+def _by_hand(path: Path) -> pa.Table:
     with duckdb.connect(config={"threads": THREADS, "memory_limit": MEMORY}) as connection:
         connection.execute("set timezone = 'UTC'")
-        return connection.sql(BY_HAND.format(path=path, zone=ZONE, grid=f"[{rows}]")).to_arrow_table()
+        return connection.sql(query(f"read_parquet('{path}')")).to_arrow_table()
 
 
 def _encode_plainly(table: pa.Table) -> int:

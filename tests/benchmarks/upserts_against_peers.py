@@ -40,10 +40,10 @@ def measure(stack: Stack, path: Path, folder: Path) -> dict[str, float]:
         imports_against_peers.over_http(stack, client, path)
         for name, files in changes.items():
             ours = [imports_against_peers.over_http(stack, client, file) for file in files]
-            if any(job["rows"]["updated"] != count // SHARE for _, _, job in ours):
-                raise AssertionError(f"not every line was updated: {[job['rows'] for _, _, job in ours]}")
-            figures[f"ours_seconds,_{name}_lines"] = min(seconds for seconds, _, _ in ours)
-            figures[f"worker_child_peak_megabytes,_{name}_lines"] = max(peak for _, peak, _ in ours) / 1e6
+            if any(run.job["rows"]["updated"] != count // SHARE for run in ours):
+                raise AssertionError(f"not every line was updated: {[run.job['rows'] for run in ours]}")
+            figures[f"ours_seconds,_{name}_lines"] = min(run.seconds for run in ours)
+            figures[f"worker_child_peak_megabytes,_{name}_lines"] = max(run.peak for run in ours) / 1e6
     for name, files in changes.items():
         figures[f"pyarrow_seconds,_{name}_lines"] = _best(files, lambda file: _with_arrow(stored, file, folder))
     frame = pd.read_csv(path)
