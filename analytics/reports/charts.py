@@ -136,6 +136,17 @@ def steps(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, unit
     return _chart(title, rows, {"encoding": {"x": across, "color": color}, "layer": [band, line], "height": 260})
 
 
+def points(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, size: str) -> result.Chart:
+    """Return a point per row, its two shares in percent, its area by a third value."""
+    sides = {
+        side: {"field": name, "type": "quantitative", "title": name.replace("_", " "), "axis": {"format": ".3~%"}}
+        for side, name in (("x", x), ("y", y))
+    }
+    area = {"field": size, "type": "quantitative", "title": size.replace("_", " ")}
+    mark = {"type": "circle", "opacity": 0.6}
+    return _chart(title, rows, {"mark": mark, "encoding": {**sides, "size": area}, "height": 260})
+
+
 def _chart(title: str, rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]) -> result.Chart:
     whole = {"$schema": _SCHEMA, "width": 460, "data": {"values": list(rows)}, "config": _FRAME, **spec}
     return result.Chart(title, whole)

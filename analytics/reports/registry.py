@@ -5,7 +5,17 @@ from types import MappingProxyType
 from typing import Any
 
 from analytics import result
-from analytics.reports import aggregate, churn_survival, clv, cohort_retention, data_quality, mrr, revenue_trend, rfm
+from analytics.reports import (
+    aggregate,
+    churn_survival,
+    clv,
+    cohort_retention,
+    data_quality,
+    mrr,
+    product_affinity,
+    revenue_trend,
+    rfm,
+)
 
 # Each takes the open tables by dataset and the parameters of its own type.
 COMPUTE: Mapping[str, Callable[[Mapping[str, Any], Any], result.Result]] = MappingProxyType(
@@ -16,6 +26,7 @@ COMPUTE: Mapping[str, Callable[[Mapping[str, Any], Any], result.Result]] = Mappi
         "cohort_retention": cohort_retention.compute,
         "data_quality": data_quality.compute,
         "mrr": mrr.compute,
+        "product_affinity": product_affinity.compute,
         "revenue_trend": revenue_trend.compute,
         "rfm": rfm.compute,
     }
