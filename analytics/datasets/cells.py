@@ -19,6 +19,9 @@ MOST_DIGITS = 60
 CELLS_AT_ONCE = 1024**2
 FEWEST_ROWS = 64
 EXPONENT = "[eE]"
+# Floating-point numbers of more characters have more than fifteen digits; a trace of arithmetic is so many of them.
+LONGEST_CLEAN = 16
+TRACE = 4
 
 
 class NumberTally:
@@ -66,6 +69,30 @@ def written_out(value: str | None) -> str | None:
     if not isinstance(exponent, int) or abs(exponent) + len(number.as_tuple().digits) > MOST_DIGITS:
         return value
     return f"{number:f}"
+
+
+def shortest(number: float) -> str:
+    """The shortest decimal that gives the same number in floating point, written out.
+
+    Arithmetic leaves its trace after the fifteenth digit, where 0.1 + 0.2 is 0.30000000000000004. Spreadsheets show fifteen;
+    where these are a far shorter number, that is the one that was meant.
+    """
+    text = repr(number)
+    if len(text) > LONGEST_CLEAN:
+        shown = f"{number:.15g}"
+        text = shown if len(shown) + TRACE <= len(text) else text
+    text = text.removesuffix(".0")
+    return written_out(text) or text
+
+
+def without_traces(text: pa.Array) -> pa.Array:
+    """Text of floating-point numbers as `shortest` writes them; most are so already."""
+    long = pc.fill_null(pc.greater(pc.utf8_length(text), LONGEST_CLEAN), fill_value=False)
+    if not pc.any(long).as_py():
+        return text
+    return pc.replace_with_mask(
+        text, long, pa.array([shortest(float(value)) for value in text.filter(long).to_pylist()])
+    )
 
 
 def has_ambiguous(text: pa.Array) -> bool:

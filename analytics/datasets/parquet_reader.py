@@ -126,7 +126,8 @@ class ParquetReader:
         for name, column in zip(self._names, self._columns, strict=True):
             text = batch.column(name).cast(pa.string())
             if column.kind in ("float", "double"):
-                text = cells.without_exponents(pc.if_else(pc.equal(text, "nan"), pa.scalar(None, pa.string()), text))
+                text = pc.if_else(pc.equal(text, "nan"), pa.scalar(None, pa.string()), text)
+                text = cells.without_exponents(cells.without_traces(text))
             elif column.kind not in NUMBERS:
                 text = cells.without_null_words(text, self._null_words)
             columns[name] = text

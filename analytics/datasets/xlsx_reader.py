@@ -232,16 +232,10 @@ class XlsxReader:
             elif isinstance(value, int):
                 written.append(next(texts))
             else:
-                written.append(value.decode() if isinstance(value, bytes) else _shortest(value))
+                written.append(value.decode() if isinstance(value, bytes) else cells.shortest(value))
         return written
 
 
 def _number_text(values: Sequence[xlsx_sheet.Value]) -> pa.Array:
-    written = [value if value is None or isinstance(value, bytes) else _shortest(value).encode() for value in values]
+    written = [cells.shortest(value).encode() if isinstance(value, float) else value for value in values]
     return pa.array(written, pa.binary()).cast(pa.string())
-
-
-def _shortest(number: object) -> str:
-    """The shortest decimal that gives the same number in floating point, without an exponent where it can be."""
-    text = repr(number).removesuffix(".0")
-    return cells.written_out(text) or text

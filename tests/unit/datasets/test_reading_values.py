@@ -98,6 +98,8 @@ def test_parquet_types_as_text(tmp_path: Path) -> None:
             "day": pa.array([moment.date()]),
             "money": pa.array([decimal.Decimal("12345678901234567.8900")], pa.decimal128(38, 4)),
             "float": pa.array([1e-7]),
+            "sum": pa.array([0.1 + 0.2]),
+            "exact": pa.array([1234567890.1234567]),
             "single": pa.array([0.1], pa.float32()),
             "none": pa.array([math.nan]),
             "list": pa.array([[1, 2]]),
@@ -116,6 +118,8 @@ def test_parquet_types_as_text(tmp_path: Path) -> None:
         "day": "2024-01-02",
         "money": "12345678901234567.8900",
         "float": "0.0000001",
+        "sum": "0.3",
+        "exact": "1234567890.1234567",
         "single": "0.1",
         "none": None,
         "list": "[1,2]",
@@ -170,13 +174,13 @@ def test_cells_of_a_workbook(tmp_path: Path) -> None:
     kinds += (
         '<c r="D2" t="str"><f>A1</f><v>made</v></c><c r="E2" t="inlineStr"><is><r><t>rich</t></r><rPh><t>no</t></rPh>'
     )
-    kinds += '<r><t> text_x000D_</t></r></is></c><c r="F2" t="e"><v>#N/A</v></c><c r="G2"><v>1.1000000000000001</v></c></row>'
+    kinds += '<r><t> text_x000D_</t></r></is></c><c r="F2" t="e"><v>#N/A</v></c><c r="G2"><v>30.299999999999997</v></c></row>'
     header = "".join(f'<c t="inlineStr"><is><t>{letter}</t></is></c>' for letter in "abcdefg")
     bad = '<row r="7"><c r="A7"><v>1</v></c><c r="B7" t="e"><v>#REF!</v></c></row>'
     bad += '<row r="8"><c r="A8"><f>1+1</f></c></row><row r="9"><c r="H9"><v>1</v></c></row>'
     sheet = f"<x:worksheet xmlns:x='m'><x:sheetData><row>{header}</row>{kinds}{bad}</x:sheetData></x:worksheet>"
     _, rows, rejects = read(tmp_path / "f", hostile_files.workbook(sheet=sheet))
-    assert rows == [[2, "true", "0.1", "100", "made", "rich text\r", None, "1.1"]]
+    assert rows == [[2, "true", "0.1", "100", "made", "rich text\r", None, "30.3"]]
     assert [(row["line"], row["column"], row["code"], row["value"]) for row in rejects] == [
         (7, "b", "formula-error", "#REF!"),
         (8, "a", "formula-error", "formula without a value"),
