@@ -11,7 +11,8 @@ from analytics.stats.histories import Floats, Histories
 
 # Twice the log-likelihood that dropout must gain: what chance exceeds once in twenty times with two more parameters.
 _EVIDENCE = 5.99
-# Distinct histories on which the search is made where there are at least twice as many.
+# Distinct histories on which the search is made where there are at least twice as many; a quarter for Pareto/NBD, whose
+# likelihood costs most.
 _PREVIEW = 20_000
 # Pairs of x and age times points of time that are held at once.
 _CELLS = 2_000_000
@@ -76,7 +77,7 @@ def fit(name: ModelName, found: Histories) -> Fit:
     rows = found.distinct()
     without = lasting.Likelihood(rows)
     plain = maximum.maximise(maximum.Problem(without, rows.customers), [without.start()], without.names)
-    likelihood, preview = _likelihoods(name, rows)
+    likelihood, preview = likelihoods(name, rows)
     problem = maximum.Problem(likelihood, rows.customers, preview)
     asked = maximum.maximise(problem, _starts(name, plain, rows), likelihood.names)
     # The model without dropout is a limit of the others, so theirs is never less but for the end of the range searched.
@@ -94,9 +95,9 @@ def model_of(name: ModelName, parameters: Floats) -> Model:
     return beta_geometric.BetaGeometric(first, second, third, fourth, shift=int(name is ModelName.MBG_NBD))
 
 
-def _likelihoods(name: ModelName, rows: Histories) -> tuple[Likelihood, Likelihood | None]:
+def likelihoods(name: ModelName, rows: Histories) -> tuple[Likelihood, Likelihood | None]:
     """Return the likelihood, and one of a part of the rows where they are many."""
-    one_of = rows.count.size // _PREVIEW
+    one_of = rows.count.size // (_PREVIEW // 4 if name is ModelName.PARETO_NBD else _PREVIEW)
 
     def likelihood(one_of: int) -> Likelihood:
         if name is ModelName.PARETO_NBD:

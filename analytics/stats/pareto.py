@@ -12,7 +12,7 @@ from analytics.stats.histories import Floats, Histories, Pairs
 _DEPTH = 34.0
 # Without purchases the integrand falls slowly and bends on the way; the longer way takes more points.
 _LONG = 20.0
-_NODES, _NODES_OF_LONG = 40, 160
+_NODES, _NODES_OF_LONG = 36, 160
 # As many pairs at once as keep the arrays of nodes within some tens of megabytes.
 _AT_ONCE = 16_384
 
