@@ -76,7 +76,7 @@ def test_a_report_with_titles_and_several_footers(importer: Importer) -> None:
 
 
 def test_what_looks_like_a_footer_inside_the_table_is_a_row(importer: Importer) -> None:
-    content = TABLE + "Total,Total Energies,Closed Won,5\n006C,Copyright 2024,Closed Won,1\n"
+    content = TABLE + "Total,,,5\n006C,Copyright 2024,Closed Won,1\n"
     ids, rejects, _ = deals(importer, content)
     assert (ids, rejects) == (["006A", "006B", "006C", "Total"], [])
 

@@ -48,6 +48,11 @@ def test_json_keeps_every_digit_and_every_kind_of_value(tmp_path: Path) -> None:
     assert rejects == []
 
 
+@pytest.mark.parametrize("content", ['{"a":0.10,"b":[2.50]}\n', '[{"a":0.10,"b":[2.50]}]'])
+def test_fractions_are_never_floating_point_numbers(tmp_path: Path, content: str) -> None:
+    assert read(tmp_path / "f", content)[1] == [[1, "0.10", "[2.50]"]]
+
+
 def test_lines_of_ndjson_that_are_no_objects_are_rejects(tmp_path: Path) -> None:
     content = b'{"a":1,"b":"x"}\r\n{"a":\n"2"}\n[3]\n{"a":4}{"a":5}\n{"a":"\\ud800"}\n{"a":NaN,"b":"y"}\n'
     _, rows, rejects = read(tmp_path / "f", content, format=options.FileFormat.NDJSON)
