@@ -12,7 +12,7 @@ from analytics.stats import buying
 from analytics.stats.histories import Floats
 
 _EPOCH = date(1970, 1, 1)
-_POINTS = 120
+_POINTS = 60
 _BINS = 20
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from cli.stack import Stack
 from tests.benchmarks import (
     accepts_against_delay,
+    clv_against_lifetimes,
     imports_against_peers,
     jobs_against_peers,
     reports_against_duckdb,
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=10_000_000, help="order lines of the import")
     parser.add_argument("--orders", type=int, default=5_000_000, help="orders of rfm")
     parser.add_argument("--customers", type=int, default=500_000, help="customers of rfm")
+    parser.add_argument("--clv-customers", type=int, default=1_000_000, help="customers of clv")
     parser.add_argument("--jobs", type=int, default=5_000, help="no-op jobs of each queue")
     parser.add_argument("--requests", type=int, default=3_000, help="requests accepted in each round")
     parser.add_argument(
@@ -42,7 +44,7 @@ def main() -> None:
     )
     parser.add_argument("--reports", nargs="*", default=[], help="only these reports, as data grow")
     parser.add_argument(
-        "--only", choices=("reliability", "imports", "analytics", "growth"), help="one part of the benchmarks"
+        "--only", choices=("reliability", "imports", "analytics", "growth", "clv"), help="one part of the benchmarks"
     )
     asked = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
@@ -51,6 +53,7 @@ def main() -> None:
         "imports": _imports,
         "analytics": _analytics,
         "growth": _growth,
+        "clv": _clv,
     }.items():
         if asked.only in (None, name):
             part(asked)
@@ -97,6 +100,10 @@ def _analytics(asked: argparse.Namespace) -> None:
 def _growth(asked: argparse.Namespace) -> None:
     for title, figures in reports_as_data_grow.measure(asked.sizes, asked.reports):
         _table(title, figures)
+
+
+def _clv(asked: argparse.Namespace) -> None:
+    _table("clv against lifetimes, in one process", clv_against_lifetimes.measure(asked.clv_customers))
 
 
 if __name__ == "__main__":
