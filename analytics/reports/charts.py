@@ -6,6 +6,8 @@ from typing import Any
 from analytics import result
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+# Names of products are long, and two of them may stand in one label.
+_LABEL_WIDTH = 280
 _FRAME = {"view": {"stroke": None}, "axis": {"grid": False, "domainOpacity": 0.3, "tickOpacity": 0.3}}
 
 
@@ -16,7 +18,13 @@ def bars(
     spec = {
         "mark": {"type": "bar", "cornerRadiusEnd": 2},
         "encoding": {
-            "y": {"field": label, "type": "nominal", "sort": list(order), "title": None},
+            "y": {
+                "field": label,
+                "type": "nominal",
+                "sort": list(order),
+                "title": None,
+                "axis": {"labelLimit": _LABEL_WIDTH},
+            },
             "x": {"field": value, "type": "quantitative", "title": value.replace("_", " ")},
         },
         "height": {"step": 22},
@@ -72,28 +80,31 @@ def heat(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, value
     return _chart(title, rows, {"encoding": sides, "layer": layers, "height": {"step": 20}, "width": {"step": 38}})
 
 
-def stacked(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, part: str) -> result.Chart:
-    """Return bars over calendar periods made of parts, in the order in which they come; those below zero hang down."""
-    order = list(dict.fromkeys(row[part] for row in rows))
-    periods = sorted({row[x] for row in rows})
+def stacked(
+    title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, colors: Mapping[str, str]
+) -> result.Chart:
+    """Return bars over calendar periods made of `part`s in the order of their colours; those below zero hang down."""
+    parts = [part for part in colors if any(row["part"] == part for row in rows)]
     encoding = {
         "x": {
             "field": x,
             "type": "ordinal",
             "title": None,
-            "scale": {"domain": periods},
+            "scale": {"domain": sorted({row[x] for row in rows})},
             "axis": {"labelOverlap": "greedy", "labelAngle": 0},
         },
         "y": {"field": y, "type": "quantitative", "title": y.replace("_", " ")},
         "color": {
-            "field": part,
+            "field": "part",
             "type": "nominal",
             "title": None,
-            "sort": list(order),
-            "scale": {"domain": list(order)},
+            "scale": {"domain": parts, "range": [colors[part] for part in parts]},
         },
+        # Those nearest to zero come first.
+        "order": {"field": "place", "type": "quantitative"},
     }
-    return _chart(title, rows, {"mark": "bar", "encoding": encoding, "height": 260})
+    placed = [{**row, "place": parts.index(row["part"])} for row in rows]
+    return _chart(title, placed, {"mark": "bar", "encoding": encoding, "height": 260})
 
 
 def beside(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, part: str) -> result.Chart:
@@ -123,7 +134,7 @@ def steps(title: str, rows: Sequence[Mapping[str, Any]], *, x: str, y: str, unit
     across = {"field": x, "type": "quantitative", "title": unit}
     share = {"axis": {"format": "%"}, "scale": {"domain": [0, 1]}, "title": y.replace("_", " ")}
     names = list(dict.fromkeys(row["group"] for row in rows))
-    legend = {"legend": None} if len(names) == 1 else {"title": None}
+    legend = {"legend": None if len(names) == 1 else {"title": None, "symbolOpacity": 1}}
     color = {"field": "group", "type": "nominal", "sort": names, **legend}
     band = {
         "mark": {"type": "area", "interpolate": "step-after", "opacity": 0.18},

@@ -19,6 +19,16 @@ MAX_ROWS = 1_000_000
 _PLOTTED = 60
 _CHARTED_CURRENCIES = 3
 _DAY = timedelta(days=1)
+# Gains in blue and green, losses in orange and red, what is neither in grey and violet.
+_COLORS = {
+    "new": "#4c78a8",
+    "reactivation": "#72b7b2",
+    "expansion": "#54a24b",
+    "contraction": "#f2a541",
+    "churn": "#d1495b",
+    "transfer": "#9d9d9d",
+    "fx": "#9c79b8",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +213,7 @@ def _charts(
     made = [charts.lines(f"MRR, {unit}", levels, x="period", y="mrr", color="segment" if several else None)]
     for currency in currencies[:_CHARTED_CURRENCIES]:
         bars = _bars([totals[period, currency] for period in shown])
-        made.append(charts.stacked(f"Movements, {currency}", bars, x="period", y="amount", part="movement"))
+        made.append(charts.stacked(f"Movements, {currency}", bars, x="period", y="amount", colors=_COLORS))
     return tuple(made)
 
 
@@ -214,7 +224,7 @@ def _bars(entries: Sequence[mrr_ledger.Entry]) -> list[dict[str, Any]]:
         *(("fx", entry.period, entry.fx) for entry in entries),
     ]
     return [
-        {"period": period.isoformat(), "movement": str(part), "amount": float(amount)}
+        {"period": period.isoformat(), "part": str(part), "amount": float(amount)}
         for part, period, amount in parts
         if amount
     ]
