@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason="the shared data folder is not beside the repository"),
 ]
 # Thirty-nine weeks to learn from and thirty-nine to test on, as in the papers.
-CALIBRATION = {"calibration_end": "1997-10-01", "holdout_end": "1998-07-01", "currency": "USD"}
+CALIBRATION: dict[str, Any] = {"calibration_end": "1997-10-01", "holdout_end": "1998-07-01", "currency": "USD"}
 PURCHASES = {
     "and": [
         {"column": "customer_id", "op": "is_null", "value": False},
@@ -50,11 +50,11 @@ class Shop:
             connection.execute(f"set timezone = '{zone}'")
             connection.execute(f"copy ({sql.format(folder=DATA)}) to '{folder / 'rows.parquet'}'")
 
-    def ask(self, **params: Any) -> result.Result:
+    def ask(self, *, threads: int = 2, **params: Any) -> result.Result:
         parsed = registry.REPORT_TYPES["clv"].parse_params(params, timezone=self._zone, currency="GBP")
         snapshot = engine.Snapshot(self._dataset, 0, (str(self._folder / "rows.parquet"),), 0)
         with engine.open_tables(
-            [snapshot], memory_limit="1GB", threads=2, spill_folder=self._folder / "spill"
+            [snapshot], memory_limit="1GB", threads=threads, spill_folder=self._folder / "spill"
         ) as tables:
             answer = computing.COMPUTE["clv"](tables, parsed)
         assert answer.invariants
@@ -145,6 +145,12 @@ def test_a_year_discounted_by_the_month_on_weekly_parameters(cdnow: Shop) -> Non
     for row, told in zip(rows, _answers("predictions_week39.csv.gz"), strict=True):
         assert row["clv"] == pytest.approx(float(told["clv_12m_1pct"]), rel=2e-6, abs=2e-7)
     assert rows[0]["clv"] == pytest.approx(36.27397745, rel=1e-6)
+
+
+def test_the_number_of_threads_changes_no_byte(cdnow: Shop) -> None:
+    one, four = (cdnow.ask(threads=threads, horizon=39, **CALIBRATION) for threads in (1, 4))
+    assert one.rows.equals(four.rows)
+    assert (one.summary, one.charts) == (four.summary, four.charts)
 
 
 def test_a_new_customers_year(cdnow: Shop) -> None:
