@@ -279,7 +279,7 @@ def tables(draw: st.DrawFn) -> tuple[str, bytes]:
     return dataset, as_csv(headers, rows)
 
 
-@fuzzed(12)
+@fuzzed(8)
 @given(
     table=tables(),
     decimal=st.sampled_from([None, ".", ","]),
