@@ -163,7 +163,7 @@ def _fitting(names: list[str], cells: list[list[str]], width: int) -> int:
     """Return how many of the first columns fit into the width; at least one."""
     used = 2
     for position, name in enumerate(names):
-        used += 2 + max(len(name), *(len(row[position]) for row in cells))
+        used += 3 + max(len(name), *(len(row[position]) for row in cells))
         if used > width:
             return max(position, 1)
     return len(names)

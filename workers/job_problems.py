@@ -77,7 +77,7 @@ _ALL = (
     JobProblem(
         "ambiguous-header",
         "A header could be meant twice",
-        "Give the columns of the file different headers, or map each to one.",
+        "Say with `mapping` which one is meant, by header or by place (`#3` is the third column), or null for none.",
     ),
     # Its values.
     JobProblem(

@@ -1,6 +1,6 @@
 """What the values of a file's columns look like, before anybody has said what the columns mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -10,7 +10,7 @@ from analytics.datasets import batches, reading, schemas, wording
 # Shapes are judged by the first lines of a file; emptiness by all of them.
 JUDGED_LINES = 10_000
 SAMPLES = 3
-COLUMNS_AT_ONCE = 8
+COLUMNS_AT_ONCE = 16
 LONGEST_SAMPLE = 60
 
 EMAIL = r"[^\s@]+@[^\s@]+\.[^\s@]+"
@@ -81,7 +81,7 @@ class Evidence:
 def look(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> tuple[Evidence, ...]:
     """Look at the columns `c0`, `c1` … of a relation of text with `_line`."""
     names = [batches.text_column(position) for position in range(columns)]
-    empty = _empty(connection, relation, names)
+    empty = list(_empty(connection, relation, names))
     judged: dict[str, _Judgement] = {}
     # Some at a time, because what DuckDB keeps for each column is large.
     for at in range(0, columns, COLUMNS_AT_ONCE):
@@ -89,11 +89,12 @@ def look(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> 
     return tuple(Evidence(share, *judged.get(name, (0.0, {}, ()))) for name, share in zip(names, empty, strict=True))
 
 
-def _empty(connection: duckdb.DuckDBPyConnection, relation: str, names: Sequence[str]) -> list[float]:
-    counts = ", ".join(f"count({_value(name)})" for name in names)
-    row = connection.execute(f"SELECT count(*), {counts} FROM {relation}").fetchone() or (0,)  # noqa: S608 - names of ours
-    total = int(row[0])
-    return [1 - count / total if total else 1.0 for count in row[1:]]
+def _empty(connection: duckdb.DuckDBPyConnection, relation: str, names: Sequence[str]) -> Iterator[float]:
+    for at in range(0, len(names), COLUMNS_AT_ONCE):
+        counts = ", ".join(f"count({_value(name)})" for name in names[at : at + COLUMNS_AT_ONCE])
+        row = connection.execute(f"SELECT count(*), {counts} FROM {relation}").fetchone() or (0,)  # noqa: S608 - names of ours
+        total = int(row[0])
+        yield from (1 - count / total if total else 1.0 for count in row[1:])
 
 
 def _judge(connection: duckdb.DuckDBPyConnection, relation: str, names: Sequence[str]) -> dict[str, _Judgement]:
