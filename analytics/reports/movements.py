@@ -35,11 +35,13 @@ class Split:
         segments: all segment columns.
         moving: those a customer can change, because they are columns of subscriptions.
         apart: each currency is a world of its own: who has two is a customer in both.
+        below_zero: some subscriptions have an MRR below zero, so that a customer's first need not make them active.
     """
 
     segments: tuple[str, ...]
     moving: tuple[str, ...]
     apart: bool
+    below_zero: bool
 
     @property
     def customer(self) -> list[str]:
@@ -62,7 +64,8 @@ def net(
     `people` counts the customers behind a movement, `step` says by how many there are more active ones.
     """
     changes = _changes(subscriptions, split, periods, last_day)
-    told = _told_apart(_levels(_with_rates(changes, opening) if opening else changes, split))
+    levels = _levels(_with_rates(changes, opening) if opening else changes, split)
+    told = _told_apart(levels)
     return told.group_by("currency", *split.segments, "period", "kind").aggregate(
         amount=told.delta.sum(),
         people=told.count(where=told.leads),
@@ -94,7 +97,13 @@ def _levels(changes: ir.Table, split: Split) -> ir.Table:
     """Add whether there was MRR before and after: of the customer in the segment (held), of the customer (was)."""
     own = ibis.window(group_by=split.unit, order_by="period", rows=(None, 0))
     after = changes.delta.sum().over(own)
-    rows = changes.mutate(held_after=after > 0, held_before=after - changes.delta > 0)
+    alone = not split.moving and "rate" not in changes.columns
+    # With nothing below zero a customer's first change makes them active; where a customer is one unit, asking that in
+    # the same window costs nothing.
+    history = own if alone else ibis.window(group_by=split.customer, order_by="period", rows=(None, 0))
+    rows = changes.mutate(
+        held_after=after > 0, held_before=after - changes.delta > 0, since=changes.period.min().over(history)
+    )
     rows = rows.mutate(gain=rows.held_after.cast("int64") - rows.held_before.cast("int64"))
     holder = [*split.customer, *split.moving]
     if "rate" in changes.columns:
@@ -110,8 +119,10 @@ def _levels(changes: ir.Table, split: Split) -> ir.Table:
         rows = rows.mutate(**_active("was", rows, split.customer))
     else:
         rows = rows.mutate(was_before=rows.held_before, was_after=rows.held_after)
-    first = rows.period.min(where=rows.was_after).over(ibis.window(group_by=split.customer))
-    return rows.mutate(first=first, step=rows.held_after.cast("int64") - rows.held_before.cast("int64"))
+    if split.below_zero:
+        first = rows.period.min(where=rows.was_after).over(ibis.window(group_by=split.customer))
+        rows = rows.mutate(since=first)
+    return rows.mutate(step=rows.held_after.cast("int64") - rows.held_before.cast("int64"))
 
 
 def _active(name: str, rows: ir.Table, keys: Sequence[str]) -> dict[str, ir.BooleanValue]:
@@ -127,7 +138,7 @@ def _told_apart(rows: ir.Table) -> ir.Table:
     came, left = ~rows.was_before & rows.was_after, rows.was_before & ~rows.was_after
     moved = rows.was_before & rows.was_after & (rows.held_before != rows.held_after)
     kind = ibis.cases(
-        (came & (rows.period == rows["first"]), Kind.NEW.value),
+        (came & (rows.period == rows.since), Kind.NEW.value),
         (came, Kind.REACTIVATION.value),
         (left, Kind.CHURN.value),
         (moved, Kind.TRANSFER.value),

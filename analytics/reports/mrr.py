@@ -66,7 +66,9 @@ def _reckon(tables: Mapping[str, ir.Table], found: subscriptions.Subscriptions, 
     known = mrr_checks.with_worth(found.table, found.currencies, valuation)
     control = mrr_checks.count(found.table, known, valuation)
     span = list(periods.between(min(control.changes), periods.first_day(found.last_day))) if control.changes else []
-    split = movements.Split(found.segments, found.moving, apart=valuation.rates is None)
+    split = movements.Split(
+        found.segments, found.moving, apart=valuation.rates is None, below_zero=control.negative > 0
+    )
     net = movements.net(
         known, split, periods, last_day=found.last_day, opening=_opening(found.currencies, span, valuation)
     )

@@ -280,6 +280,20 @@ def test_what_has_no_rate_yet_is_left_out_and_counted(ask: Ask) -> None:
     assert {row["currency"] for row in separate.rows.to_pylist()} == {"CHF", "EUR", "GBP"}
 
 
+def test_a_discount_lessens_what_a_customer_pays_and_makes_none(ask: Ask) -> None:
+    subscriptions = [
+        sub("anna", "2024-01-01", None, "-5"),
+        sub("anna", "2024-02-01", None, "20"),
+        sub("bert", "2024-01-01", None, "10"),
+    ]
+    answer = ask("mrr", {"as_of": "2024-03-01"}, subscriptions=subscriptions)
+    months = _by_month(answer)
+    assert (months[1]["end"], months[1]["customers"]) == (D(5), 1)
+    assert (months[2]["new"], months[2]["reactivation"], months[2]["end"]) == (D(20), D(0), D(25))
+    assert "negative-mrr" in _codes(answer)
+    assert _holds(answer)
+
+
 def test_by_plan_who_changes_it_is_transferred(ask: Ask) -> None:
     subscriptions = [
         sub("anna", "2024-01-01", "2024-02-10", "10", plan="basic"),
