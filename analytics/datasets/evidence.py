@@ -7,8 +7,9 @@ import duckdb
 
 from analytics.datasets import batches, reading, schemas, wording
 
-# Shapes are judged by the first lines of a file; emptiness by all of them.
+# Shapes are judged by the first lines and columns of a file; emptiness by all of them.
 JUDGED_LINES = 10_000
+JUDGED_COLUMNS = 320
 SAMPLES = 3
 COLUMNS_AT_ONCE = 16
 LONGEST_SAMPLE = 60
@@ -84,7 +85,7 @@ def look(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> 
     empty = list(_empty(connection, relation, names))
     judged: dict[str, _Judgement] = {}
     # Some at a time, because what DuckDB keeps for each column is large.
-    for at in range(0, columns, COLUMNS_AT_ONCE):
+    for at in range(0, min(columns, JUDGED_COLUMNS), COLUMNS_AT_ONCE):
         judged |= _judge(connection, relation, names[at : at + COLUMNS_AT_ONCE])
     return tuple(Evidence(share, *judged.get(name, (0.0, {}, ()))) for name, share in zip(names, empty, strict=True))
 
