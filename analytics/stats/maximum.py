@@ -14,7 +14,9 @@ Objective = Callable[[Floats], tuple[float, Floats]]
 _REACH = 11.0
 _STEP = 1e-4
 _SEARCH_STEPS = 300
-_HALVINGS = 30
+_HALVINGS = 15
+# Three steps that gain less log-likelihood than this end a search.
+_IDLE = 1e-9
 # The longest step of a search, a factor of seven; and the slope of log-likelihood below which Newton steps take over.
 _LEAP = 2.0
 _NEAR = 1e-3
@@ -143,7 +145,7 @@ def _search(objective: _Counted, start: Floats) -> tuple[Floats, Floats, Floats]
     takes. The end is only approached, because Newton steps follow.
     """
     low, high = start - _REACH, start + _REACH
-    point, inverse = start, np.eye(start.size)
+    point, inverse, idle = start, np.eye(start.size), 0
     for _ in range(_SEARCH_STEPS):
         value, gradient = objective(point)
         blocked = ((point <= low) & (gradient > 0)) | ((point >= high) & (gradient < 0))
@@ -155,7 +157,9 @@ def _search(objective: _Counted, start: Floats) -> tuple[Floats, Floats, Floats]
         trials = (np.clip(point + step * 0.5**halved, low, high) for halved in range(_HALVINGS))
         promised = 1e-4 * (step * slope).sum()
         better = next((trial for trial in trials if objective.value(trial) < value + promised * 0.1), None)
-        if better is None:
+        # On a ridge the likelihood rises for ever by less and less.
+        idle = 0 if better is not None and (value - objective.value(better)) * objective.size > _IDLE else idle + 1
+        if better is None or idle > 2:
             break
         inverse = _updated(inverse, better - point, objective.gradient(better) - gradient, is_first=point is start)
         point = better
