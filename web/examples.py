@@ -58,6 +58,78 @@ OF_MODEL: Mapping[str, Mapping[str, Any]] = {
         "warnings": [],
         "links": _links("imports", "rejects"),
     },
+    "PreviewJob": {
+        **_JOB,
+        "kind": "preview",
+        "type": "auto",
+        "status": "succeeded",
+        "finished_at": "2026-11-22T10:00:01.250000Z",
+        "params": {"dataset": None, "mode": "upsert", "timezone": "Europe/London", "currency": "GBP"},
+        "progress": None,
+        "preview": {
+            "ready": False,
+            "dataset": {
+                "chosen": "orders",
+                "how": "guessed",
+                "candidates": [
+                    {"dataset": "orders", "confidence": 0.92, "why": "it has order_id, customer_id …", "missing": []}
+                ],
+            },
+            "mapping": [
+                {
+                    "header": "Order Date",
+                    "column": "ordered_at",
+                    "how": "usual-name",
+                    "type": "timestamp",
+                    "confidence": 0.9,
+                    "samples": ["03/04/2026", "05/06/2026"],
+                    "empty": 0.0,
+                }
+            ],
+            "unmapped": [{"column": "channel", "required": False, "description": "Where it was sold"}],
+            "columns": [{"name": "order_id", "type": "text"}, {"name": "ordered_at", "type": "timestamp"}],
+            "rows": [["1001", "2026-04-02T23:00:00Z"]],
+            "counts": {"read": 2, "inserted": 2, "updated": 0, "unchanged": 0, "rejected": 0},
+            "rejects": [],
+            "questions": [
+                {
+                    "code": "ambiguous-date-order",
+                    "parameter": "date_format",
+                    "column": None,
+                    "header": "Order Date",
+                    "detail": "In the column 'Order Date' day and month could be either way round, as in '03/04/2026'.",
+                    "choices": [
+                        {
+                            "value": "DMY",
+                            "means": "the day comes first",
+                            "example": "'03/04/2026' is day 03 of month 04",
+                        },
+                        {
+                            "value": "MDY",
+                            "means": "the month comes first",
+                            "example": "'03/04/2026' is day 04 of month 03",
+                        },
+                    ],
+                    "assumed": "DMY",
+                    "goes_on": True,
+                }
+            ],
+            "facts": {"format": "csv", "encoding": "utf-8", "delimiter": ",", "decimal": "."},
+            "warnings": [],
+            "next": {
+                "method": "POST",
+                "path": f"/v1/imports?upload={schemas.JOB_ID}&dataset=orders&date_format=DMY",
+                "command": "reckoner import orders.csv --as orders --date-format DMY",
+            },
+        },
+        "links": {
+            "self": f"/v1/jobs/{schemas.JOB_ID}",
+            "result": None,
+            "cancel": f"/v1/jobs/{schemas.JOB_ID}/cancel",
+            "rerun": f"/v1/jobs/{schemas.JOB_ID}/rerun",
+            "events": None,
+        },
+    },
     "ReportRequest": {"type": "rfm", "params": {"bins": 5}, "label": "Board meeting", "priority": 7},
     "CancelRequest": {"reason": "Asked for the wrong year"},
     "Cancellation": {
