@@ -19,6 +19,18 @@ MAX_ROWS = 1_000_000
 _PLOTTED = 60
 _CHARTED_CURRENCIES = 3
 _DAY = timedelta(days=1)
+# What the rows have and the summary spares its readers.
+_NOT_HEADLINES = frozenset(
+    {
+        "complete",
+        "transfer",
+        "new_customers",
+        "reactivated_customers",
+        "expanded_customers",
+        "contracted_customers",
+        "churned_customers",
+    }
+)
 # Gains in blue and green, losses in orange and red, what is neither in grey and violet.
 _COLORS = {
     "new": "#4c78a8",
@@ -184,12 +196,12 @@ def _summary(
 
 
 def _printed(entry: mrr_ledger.Entry, *, of_one: bool) -> dict[str, Any]:
-    """Return an entry as JSON; counts of customers only where each is in one row."""
-    row = mrr_ledger.cells_of(entry, complete=True)
+    """Return an entry's headline figures as JSON; customers only where each is in one row."""
+    row = mrr_ledger.cells_of(entry, complete=True) | {"period": entry.period.isoformat()}
     return {
         name: cells.money_text(value) if isinstance(value, Decimal) else value
-        for name, value in (row | {"period": entry.period.isoformat()}).items()
-        if name != "complete" and (of_one or not name.endswith("customers"))
+        for name, value in row.items()
+        if name not in _NOT_HEADLINES and (of_one or name != "customers")
     }
 
 
