@@ -1,5 +1,6 @@
 """A preview: the file is read and planned as an import would, on the table as it is, and nothing is written."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,10 @@ def _preview(job: RunningJob, folder: Path) -> Json:
     following = None
     if made.options is not None:
         following = next_request.compose(made.options, upload=str(job.id), filename=job.upload.get("filename"))
-    return made.preview.model_copy(update={"next": following}).model_dump(mode="json")
+    whole = made.preview.model_copy(update={"next": following}).model_dump_json()
+    # PostgreSQL keeps no NUL in JSON, and a header or a cell may have one.
+    found: Json = json.loads(whole.replace("\\u0000", "\\ufffd"))
+    return found
 
 
 def _surroundings(job: RunningJob, folder: Path) -> "previewing.Surroundings":
