@@ -11,9 +11,11 @@ import pytest
 
 from analytics import errors
 from analytics.datasets import aliases, evidence, guessing, headers, layouts, schemas
+from tests.unit.datasets import crm_exports, shop_exports
 from tests.unit.datasets.conftest import Importer
-from tests.unit.datasets.crm_exports import EXPORTS, Export
+from tests.unit.datasets.crm_exports import Export
 
+EXPORTS = (*crm_exports.EXPORTS, *shop_exports.EXPORTS)
 SHOPIFY = (
     "Name,Email,Financial Status,Currency,Subtotal,Total,Created at,"
     "Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku\n"
