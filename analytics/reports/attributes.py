@@ -38,7 +38,7 @@ def attach(
         errors.Refusal: the dataset is not there, no dataset has a column, or a filter value does not suit its column.
     """
     if dataset not in tables:
-        raise errors.Refusal("missing-dataset", f"This report needs {dataset}; import them.", {"datasets": [dataset]})
+        raise errors.Refusal("missing-dataset", f"This report needs {dataset}; import it.", {"datasets": [dataset]})
     base = tables[dataset]
     filtered = () if params.filter is None else tuple(dict.fromkeys(params.filter.columns()))
     named = tuple(dict.fromkeys([*filtered, *params.segment_by]))
@@ -52,12 +52,8 @@ def attach(
         **{f"k_{other}": base[key] for other, key in keys.items()},
     )
     for other, key in keys.items():
-        table = tables[other]
-        there = table.select(
-            **{f"there_{other}": table[key]},
-            **{f"x_{name}": table[name] for name in named if owners[name] == other},
-        )
-        wide = wide.left_join(there, wide[f"k_{other}"] == there[f"there_{other}"])
+        names = [name for name in named if owners[name] == other]
+        wide = _join(wide, tables[other], other, key=key, names=names)
     segments = tuple(sources.segment_column(i) for i in range(len(params.segment_by)))
     table = wide.select(
         **{new: wide[f"c_{new}"] for new in columns},
@@ -70,6 +66,11 @@ def attach(
         cells = {name: table[sources.filter_column(name)] for name in filtered}
         wanted = filters.condition(params.filter, cells, zone=params.timezone)
     return Attached(table, segments, own, wanted)
+
+
+def _join(wide: ir.Table, table: ir.Table, other: str, *, key: str, names: Sequence[str]) -> ir.Table:
+    there = table.select(**{f"there_{other}": table[key]}, **{f"x_{name}": table[name] for name in names})
+    return wide.left_join(there, wide[f"k_{other}"] == there[f"there_{other}"])
 
 
 def _owner(tables: Mapping[str, ir.Table], dataset: str, name: str) -> str:
