@@ -218,7 +218,11 @@ def _charts(
         {
             "period": entry.period.isoformat(),
             "mrr": float(entry.end),
-            **({"segment": " / ".join([entry.group[0], *map(str, entry.group[1])])} if several else {}),
+            **(
+                {"segment": " / ".join([*entry.group[:1][: len(currencies) - 1], *map(str, entry.group[1])])}
+                if several
+                else {}
+            ),
         }
         for entry in entries
         if entry.period >= shown[0]
