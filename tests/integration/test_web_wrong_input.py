@@ -13,7 +13,7 @@ from models.organisation import Organisation
 from tests.integration import web_api
 from tests.integration.web_api import Answer, Caller
 from web import app, known_keys, operations
-from web.operations import Operation
+from web.operation import Operation
 
 GUARDED = [operation for operation in operations.ALL if operation.scopes]
 OF_ONE_JOB = [operation for operation in GUARDED if "{job_id}" in operation.path]
