@@ -2,6 +2,7 @@
 
 import struct
 import tempfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -115,13 +116,21 @@ class Packed:
 
 
 def spool(packed: Packed, folder: Path | None) -> IO[bytes]:
-    """The content in a file of its own, for formats that are not read from front to back; it goes when it is closed."""
-    file = tempfile.NamedTemporaryFile(dir=folder)  # noqa: SIM115 - the reader that gets it keeps it open
+    """The content in a file of its own, for formats that are not read from front to back; it goes with its last user."""
+    file = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115 - the reader that gets it keeps it open
+    # Who refuses the file on the way leaves it to the garbage collector, which takes things apart in any order and late,
+    # when its folder may be gone.
+    weakref.finalize(file, _discard, file.file, Path(file.name))
     for piece in packed.pieces(lambda _done, _total: None):
         file.write(piece)
     file.flush()
     file.seek(0)
     return file
+
+
+def _discard(file: IO[bytes], path: Path) -> None:
+    file.close()
+    path.unlink(missing_ok=True)
 
 
 def open_zip(source: Path | IO[bytes]) -> zipfile.ZipFile:
