@@ -37,7 +37,7 @@ sample: install ## Write generated CRM data for every dataset into sample/
 	$(BIN)/reckoner sample --out sample
 
 test: install-dev ## Run all tests on a real stack that they start themselves
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m tests
 
 test-unit: install-dev ## Run only the tests that need no service
 	$(BIN)/python -m pytest tests/unit

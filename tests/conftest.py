@@ -12,22 +12,6 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 # A lease short enough that a test need not wait half a minute for a machine to be declared dead.
 LEASE_SECONDS = 6
 RESCUE_SECONDS = 2
-# These wait for processes of their own most of the time. `make test` runs them in a process beside that of all others.
-WAITING = (
-    "acceptance/test_demo.py",
-    "integration/test_supervisor.py",
-    "integration/test_up.py",
-    "integration/test_watchdog.py",
-)
-
-
-# First, because pytest-xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        waits = item.path.relative_to(here).as_posix() in WAITING
-        item.add_marker(pytest.mark.xdist_group("waiting" if waits else "working"))
 
 
 @pytest.fixture(scope="session")
