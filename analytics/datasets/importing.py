@@ -18,12 +18,11 @@ from analytics.datasets import (
     batches,
     carrying,
     cleaning,
-    dates,
+    deciding,
     delimited,
     header_doubts,
     headers,
     merging,
-    numbers,
     options,
     plain,
     profiling,
@@ -35,9 +34,7 @@ from analytics.datasets import (
     staging,
     steps,
     table_schema,
-    typed_numbers,
     widening,
-    wording,
 )
 
 # DuckDB gets no more however much it might have: a child is to stay under 700 MB whatever the size of the file, and
@@ -214,9 +211,9 @@ def understand(file: FileText, *, options: options.ImportOptions, folder: Path) 
     """
     mapping = headers.map_headers(file.headers, schemas.DATASETS[options.dataset], options.mapping)
     with connect(folder, memory=MOST_MEMORY, threads=STAGE_THREADS) as connection:
-        _check_pattern(connection, options.refund_pattern)
+        deciding.check_pattern(connection, options.refund_pattern)
         text, of_layout = carrying.carry(connection, file.text, mapping=mapping, folder=folder)
-        found = _find_reading(connection, text, options=options, mapping=mapping, typed=file.numbers)
+        found = deciding.find_reading(connection, text, options=options, mapping=mapping, typed=file.numbers)
     types = table_schema.of_reading(found, None)
     facts = {**file.facts, "decimal": found.sign} | {
         f"date_format.{name}": plan.description for name, plan in found.dates.items()
@@ -399,61 +396,6 @@ def connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConnec
     return connection
 
 
-def _check_pattern(connection: duckdb.DuckDBPyConnection, pattern: str | None) -> None:
-    if pattern is None:
-        return
-    try:
-        connection.execute(f"SELECT regexp_matches('', {wording.quote_text(pattern)})")
-    except duckdb.InvalidInputException as error:
-        raise errors.Refusal(
-            "bad-refund-pattern",
-            f"refund_pattern {pattern!r} is not a regular expression of RE2: {error}",
-            {"refund_pattern": pattern},
-        ) from error
-
-
-def _find_reading(
-    connection: duckdb.DuckDBPyConnection,
-    text: staging.StagedText,
-    *,
-    options: options.ImportOptions,
-    mapping: headers.HeaderMapping,
-    typed: Mapping[str, batches.NumberCells],
-) -> cleaning.Reading:
-    schema = schemas.DATASETS[options.dataset]
-    profiles = profiling.profile_columns(
-        connection, text, mapping=mapping, schema=schema, null_values=options.null_values
-    )
-    if text.plain is not None:
-        profiles = text.plain.add_to(profiles)
-    profiles = typed_numbers.mark(profiles, typed)
-    numeric = [
-        (profile.probe(connection, text.relation), profile.numbers)
-        for profile in profiles
-        if _kind_of(schema, profile.name) in (schemas.ColumnKind.DECIMAL, schemas.ColumnKind.INT) and not profile.exact
-    ]
-    sign = numbers.decide_sign(numeric, declared=options.decimal)
-    typed_numbers.check(profiles, typed, sign=sign)
-    if sign == ",":
-        profiles = profiling.count_commas(connection, text.relation, profiles, schema=schema)
-    plans: dict[str, dates.DatePlan] = {}
-    for profile in profiles:
-        if _kind_of(schema, profile.name) not in (schemas.ColumnKind.TIMESTAMP, schemas.ColumnKind.DATE):
-            continue
-        plans[profile.name] = (
-            profile.iso_plan
-            if profile.is_iso
-            else dates.find_plan(profile.probe(connection, text.relation), declared=options.date_format)
-        )
-    return cleaning.Reading(schema, options, mapping, profiles, sign, plans)
-
-
-def _kind_of(schema: schemas.DatasetSchema, name: str) -> schemas.ColumnKind | None:
-    column = schema.column(name)
-    return column.kind if column else None
-
-
 def _warnings(blank: int) -> tuple[result.ResultWarning, ...]:
-    if not blank:
-        return ()
-    return (result.ResultWarning("blank-lines", f"{blank:,} lines without any value were passed over."),)
+    passed_over = result.ResultWarning("blank-lines", f"{blank:,} lines without any value were passed over.")
+    return (passed_over,) if blank else ()

@@ -43,7 +43,7 @@ def test_query_parameters_are_understood() -> None:
         {"date_format": "%H:%M"},
         {"date_format": "soon"},
         {"mode": "merge"},
-        {"format": "xlsx"},
+        {"format": "xls"},
     ],
 )
 def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
