@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 # These start stacks of their own and wait for what becomes of them; they use little of the machine.
 WAITING = (
     "acceptance/test_demo.py",
+    "chaos",
     "integration/test_supervisor.py",
     "integration/test_up.py",
     "integration/test_watchdog.py",

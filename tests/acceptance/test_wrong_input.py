@@ -67,7 +67,7 @@ def test_without_a_key_with_a_wrong_one_and_with_anothers_id(small: Client, clie
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" * 50, "not-csv"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" * 50, "unsupported-format"),
         (b"order_id,nonsense\n1,2\n", "missing-columns"),
         (b"order_id,customer_id,ordered_at,amount\n", "empty-file"),
         (b"order_id,customer_id,ordered_at,amount\n" + b"1,a,not a date,5\n" * 20, "too-many-rejects"),

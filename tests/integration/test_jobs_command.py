@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from cli import main
-from models import heartbeat, jobs, organisations, session, settings, transitions
+from models import dataset, heartbeat, jobs, organisations, session, settings, transitions
 from models.base import new_id
+from models.dataset import DatasetVersion
 from models.heartbeat import Process, ProcessKind
 from models.job import Job
 from models.job_states import JobKind, JobStatus, Reason
@@ -276,10 +277,12 @@ def test_cancelling_needs_either_a_job_or_options(arguments: list[str]) -> None:
 
 
 def test_a_finished_job_is_run_again_as_a_new_one(name: str) -> None:
-    # The organisation has no datasets: a pinned rerun needs none.
     job = _claim(_accept(name))
     params = {"bins": 3, "timezone": "UTC", "currency": "GBP"}
     _update(job, dataset_versions={"orders": 3}, params=params)
+    with session.transaction() as db:
+        version = {"dataset": "orders", "version": 3, "row_count": 1, "columns": {}}
+        dataset.record(db, DatasetVersion(organisation_id=job.organisation_id, job_id=job.id, **version))
     too_early = _call("jobs", "rerun", str(job.id))
     assert too_early.exit_code == 1
     assert "only a finished job" in too_early.stderr

@@ -34,7 +34,9 @@ def problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
 
 
 def call(operation: Operation, caller: Caller, job_id: str, *, secret: str | None) -> Answer:
-    path = operation.path.replace("{job_id}", job_id).replace("{name}", "orders")
+    path = operation.path.replace("{job_id}", job_id).replace("{name}", "orders").replace("{version}", "0")
+    # What is asked of one's own is well-formed, so that nothing else is refused first.
+    path += f"?against={job_id}" if operation.name == "get_diff" else ""
     headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
     return caller.call(operation.method.upper(), path, **headers)
 
