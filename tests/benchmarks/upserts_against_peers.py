@@ -26,13 +26,16 @@ def measure(stack: Stack, path: Path, folder: Path) -> dict[str, float]:
     stored = folder / "stored.parquet"
     pq.write_table(whole, stored)
     count = whole.num_rows
+    some = count // SHARE
+    # Other lines each time: those that were changed once stand together, so that to change them again is easy.
+    anywhere = np.random.default_rng(5).permutation(count)
     chosen = {
-        "random": np.sort(np.random.default_rng(5).choice(count, count // SHARE, replace=False)),
-        "recent": np.arange(count - count // SHARE, count),
+        "random": [np.sort(anywhere[run * some : (run + 1) * some]) for run in range(RUNS)],
+        "recent": [np.arange(count - (run + 1) * some, count - run * some) for run in range(RUNS)],
     }
     changes = {
-        name: [_changed(whole.take(lines), folder / f"{name}_{run}.csv", run) for run in range(RUNS)]
-        for name, lines in chosen.items()
+        name: [_changed(whole.take(lines), folder / f"{name}_{run}.csv") for run, lines in enumerate(each)]
+        for name, each in chosen.items()
     }
     del whole
     figures: dict[str, float] = {"lines": count, "lines_changed": count // SHARE}
@@ -52,9 +55,9 @@ def measure(stack: Stack, path: Path, folder: Path) -> dict[str, float]:
     return figures
 
 
-def _changed(lines: pa.Table, path: Path, run: int) -> Path:
-    """Write lines with another product each."""
-    product = pc.binary_join_element_wise(lines["product"], f"changed {run}", " ")
+def _changed(lines: pa.Table, path: Path) -> Path:
+    """Write lines with another product each, which no other file gives them."""
+    product = pc.binary_join_element_wise(lines["product"], path.stem, " ")
     pyarrow.csv.write_csv(lines.set_column(lines.column_names.index("product"), "product", product), path)
     return path
 
