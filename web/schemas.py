@@ -131,6 +131,8 @@ class Progress(Answer):
     phase: str | None = Field(default=None, description="What is being done")
     done: int | None = Field(default=None, description="Units done")
     total: int | None = Field(default=None, description="Units in all; null while that is not known")
+    rows: int | None = Field(default=None, description="Rows of the file so far; of an import")
+    seconds_left: float | None = Field(default=None, description="About how long the rest may take; of an import")
 
 
 class JobError(Answer):

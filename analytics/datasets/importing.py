@@ -318,9 +318,6 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
             added=merged.added,
         )
         doubts = remarks.find(connection, done, known or remarks.Known())
-    counts = Counts(staged.rows_read, merged.inserted, merged.updated, merged.unchanged, rejects.count)
-    if counts.read != counts.inserted + counts.updated + counts.unchanged + counts.rejected:
-        raise RowsLost(f"rows do not add up: {counts.as_dict()}")
     added, removed = table.exchanged(merged)
     # A new column that no row has been written for is in no file, and so is not there yet.
     is_same = current is not None and not added and not removed
@@ -329,13 +326,21 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
         removed=removed,
         schema=current.schema if current is not None and is_same else table_schema.arrow(types),
         types=types,
-        counts=counts,
+        counts=_counted(staged, merged, rejects),
         rejects=rejects.path,
         rejects_by_code=rejects.by_code,
         headers=staged.reading.mapping.headers,
         mapping=staged.mapping,
         warnings=(*staged.warnings, *table.warnings, *doubts),
     )
+
+
+def _counted(staged: Staged, merged: merging.Merge, rejects: rejecting.Rejects) -> Counts:
+    """What became of the rows, every one of them."""
+    counts = Counts(staged.rows_read, merged.inserted, merged.updated, merged.unchanged, rejects.count)
+    if counts.read != counts.inserted + counts.updated + counts.unchanged + counts.rejected:
+        raise RowsLost(f"rows do not add up: {counts.as_dict()}")
+    return counts
 
 
 def _fit(

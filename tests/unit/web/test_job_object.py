@@ -54,13 +54,11 @@ def test_times_are_utc_with_a_z_and_nothing_is_left_out() -> None:
 def test_progress_is_shown_as_the_worker_wrote_it_and_an_error_with_the_address_of_its_page() -> None:
     error = {"type": "no-data", "title": "No data", "detail": "There is none.", "dataset": "orders"}
     job = shown(row("report", progress={"phase": "compute", "done": 3, "total": 5}, error=error))
-    assert job["progress"] == {"phase": "compute", "done": 3, "total": 5}
+    assert job["progress"] == {"phase": "compute", "done": 3, "total": 5, "rows": None, "seconds_left": None}
     assert job["error"] == {**error, "type": "/docs/problems/no-data"}
-    assert shown(row("report", progress={"phase": "read"}))["progress"] == {
-        "phase": "read",
-        "done": None,
-        "total": None,
-    }
+    reading = {"phase": "read", "done": 1, "total": 9, "rows": 40, "seconds_left": 2.5}
+    assert shown(row("import", progress=reading))["progress"] == reading
+    assert shown(row("report", progress={"phase": "read"}))["progress"] == dict.fromkeys(reading) | {"phase": "read"}
 
 
 def test_what_became_of_an_import_comes_from_its_outcome() -> None:
