@@ -16,25 +16,12 @@ import pyarrow as pa
 import pytest
 
 from analytics import result
-from analytics.catalogue import columns, registry
+from analytics.catalogue import registry
 from analytics.render import cells, chunks, manifest, pictures, stream
 from analytics.reports import charts
+from tests.unit.render.samples import COLUMNS, NOON
 
 ROOT = Path(__file__).resolve().parents[3]
-T = columns.ColumnType
-NOON = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
-COLUMNS = tuple(
-    columns.Column(name, kind, f"the {name}", unit)
-    for name, kind, unit in (
-        ("name", T.TEXT, None),
-        ("n", T.INTEGER, "orders"),
-        ("amount", T.DECIMAL, "GBP"),
-        ("rate", T.NUMBER, "ratio"),
-        ("ok", T.BOOLEAN, None),
-        ("day", T.DATE, None),
-        ("at", T.TIMESTAMP, None),
-    )
-)
 ROWS = pa.table(
     {
         "name": ['=cmd|"x"', "Zoë, <b>\n", None, "", "plain"],
