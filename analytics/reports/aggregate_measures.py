@@ -16,7 +16,6 @@ from analytics.catalogue.filters import Filter
 from analytics.reports import aggregate_rows, cells, filters
 
 _NUMERIC_OPS = frozenset({MeasureOp.SUM, MeasureOp.AVG, MeasureOp.MEDIAN, MeasureOp.PERCENTILE})
-_MONEY_COLUMNS = frozenset({"amount", "unit_price", "list_amount", "mrr"})
 _NOT_A_NUMBER = "'{op}' needs numbers, and '{column}' is {kind}."
 
 
@@ -171,7 +170,7 @@ def _unit(measure: aggregate.Measure, rows: aggregate_rows.Rows) -> str | None:
         return "ratio"
     if measure.op in {MeasureOp.COUNT, MeasureOp.COUNT_DISTINCT}:
         return "rows" if measure.column is None else None
-    return rows.currency if measure.column in _MONEY_COLUMNS else None
+    return rows.currency if measure.column in aggregate_rows.MONEY else None
 
 
 def change(now: "pd.Series[Any]", then: "pd.Series[Any]") -> "pd.Series[Any]":

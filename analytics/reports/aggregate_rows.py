@@ -26,7 +26,7 @@ TIME_COLUMNS = {
     "fx_rates": "on",
 }
 _WITH_REFUNDS = frozenset({"orders", "order_lines"})
-_MONEY = frozenset({"amount", "unit_price", "list_amount", "mrr"})
+MONEY = frozenset({"amount", "unit_price", "list_amount", "mrr"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def build(tables: Mapping[str, ir.Table], params: aggregate.AggregateParams, spa
         is_sale = (table.kind != "refund").fill_null(True)
         table = table.mutate(is_sale=is_sale, amount=ibis.ifelse(is_sale, table.amount, -table.amount.abs()))
     tests = _tests(table, params, span)
-    total, dropped = _count(table, tests)
+    total, dropped = count(table, tests)
     used = table.filter(*(test for _, test in tests)) if tests else table
     kept, currency, lost, warnings = _in_one_currency(tables, used, params)
     if lost:
@@ -150,7 +150,12 @@ def _bounds(table: ir.Table, params: aggregate.AggregateParams, span: Span) -> l
         raise errors.Refusal(
             "measure-type", f"time_column '{name}' is {column.type()}, which is no date or time.", {"column": name}
         )
-    days = calendar.Calendar(params.timezone)
+    return within(column, span, params.timezone)
+
+
+def within(column: ir.Value, span: Span, zone: str) -> list[ir.BooleanValue]:
+    """Return what a moment, or a day, must pass to lie within a span; nothing where the span has no ends."""
+    days = calendar.Calendar(zone)
     start, end = (
         None if at is None else facts.instant(at) if column.type().is_timestamp() else ibis.literal(days.day_of(at))
         for at in (span.start, span.end)
@@ -158,7 +163,7 @@ def _bounds(table: ir.Table, params: aggregate.AggregateParams, span: Span) -> l
     return [*([column >= start] if start is not None else []), *([column < end] if end is not None else [])]
 
 
-def _count(table: ir.Table, tests: Sequence[tuple[str, ir.BooleanValue]]) -> tuple[int, dict[str, int]]:
+def count(table: ir.Table, tests: Sequence[tuple[str, ir.BooleanValue]]) -> tuple[int, dict[str, int]]:
     """Count all rows and those that each test leaves out, in one scan."""
     passed: list[ir.BooleanValue] = []
     counts = {"all": table.count()}
@@ -205,4 +210,4 @@ def _asked_money(params: aggregate.AggregateParams) -> list[str]:
     used = [measure.column for measure in params.measures if measure.op is not aggregate.MeasureOp.COUNT]
     used += [part.column for measure in params.measures for part in measure.parts]
     canonical = schemas.DATASETS[params.dataset]
-    return [name for name in dict.fromkeys(used) if name in _MONEY and name and canonical.column(name) is not None]
+    return [name for name in dict.fromkeys(used) if name in MONEY and name and canonical.column(name) is not None]

@@ -9,7 +9,7 @@ from ibis.expr import types as ir
 from analytics import errors
 from analytics.catalogue import data_quality
 from analytics.datasets import schemas
-from analytics.reports import aggregate_rows, calendar, facts, filters
+from analytics.reports import aggregate_rows, filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +49,18 @@ def build(table: ir.Table, dataset: str, params: data_quality.DataQualityParams)
         errors.Refusal: the filter names a column that the dataset has not, or compares what cannot be compared.
     """
     time = aggregate_rows.TIME_COLUMNS[dataset]
-    tests: dict[str, ir.BooleanValue] = {}
-    bounds = _bounds(table[time], params)
+    tests: list[tuple[str, ir.BooleanValue]] = []
+    span = aggregate_rows.Span(params.instant_of(params.start), params.instant_of(params.end))
+    bounds = aggregate_rows.within(table[time], span, params.timezone)
     if bounds:
         # A row without a date is looked at whatever the bounds are: that it has none is worth knowing.
-        tests["outside_dates"] = ibis.and_(*bounds) | table[time].isnull()
+        tests.append(("outside_dates", ibis.and_(*bounds) | table[time].isnull()))
     if params.filter is not None:
-        tests["filtered"] = filters.condition(params.filter, _named(table, dataset, params), zone=params.timezone)
-    counts = {"all": table.count()}
-    passed: list[ir.BooleanValue] = []
-    for reason, test in tests.items():
-        passed.append(test.fill_null(False))
-        counts[reason] = table.count(where=ibis.and_(*passed))
-    found = table.aggregate(**counts).to_pyarrow().to_pylist()[0]
-    left, dropped = found["all"], {}
-    for reason in tests:
-        if found[reason] < left:
-            dropped[reason] = left - found[reason]
-        left = found[reason]
-    kept = table.filter(*passed) if passed else table
-    return Rows(kept, schemas.DATASETS[dataset], found["all"], left, dropped, time)
-
-
-def _bounds(column: ir.Value, params: data_quality.DataQualityParams) -> list[ir.BooleanValue]:
-    days = calendar.Calendar(params.timezone)
-    start, end = (
-        None if at is None else facts.instant(at) if column.type().is_timestamp() else ibis.literal(days.day_of(at))
-        for at in (params.instant_of(params.start), params.instant_of(params.end))
-    )
-    return [*([column >= start] if start is not None else []), *([column < end] if end is not None else [])]
+        condition = filters.condition(params.filter, _named(table, dataset, params), zone=params.timezone)
+        tests.append(("filtered", condition))
+    total, dropped = aggregate_rows.count(table, tests)
+    kept = table.filter(*(test.fill_null(False) for _, test in tests)) if tests else table
+    return Rows(kept, schemas.DATASETS[dataset], total, total - sum(dropped.values()), dropped, time)
 
 
 def _named(table: ir.Table, dataset: str, params: data_quality.DataQualityParams) -> dict[str, ir.Value]:
