@@ -10,6 +10,7 @@ import werkzeug.exceptions
 from werkzeug.exceptions import HTTPException
 
 from web import problem_types, problems, request_context
+from workers.refusals import RefusedError
 
 RETRY_SECONDS = "5"
 
@@ -105,6 +106,8 @@ def problem_for(error: Exception) -> problems.Problem:
     """Return the problem an exception means."""
     if isinstance(error, problems.Problem):
         return error
+    if isinstance(error, RefusedError):
+        return problems.of_refusal(error)
     make = next(make for kind, make in TABLE if isinstance(error, kind))
     return make(error)
 

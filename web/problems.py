@@ -1,8 +1,6 @@
 """RFC 9457: the exception a view raises, the problem document made of it, and JSON pointers for what pydantic refuses."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import flask
@@ -10,23 +8,14 @@ import pydantic
 
 from web import problem_types, request_context
 from web.problem_types import ProblemType
+from workers import field_errors
+from workers.refusals import RefusedError
 
 MEDIA_TYPE = "application/problem+json"
 
-# pydantic's names for what happens most, in words that mean something outside Python.
-_CODES = {"extra_forbidden": "unknown-field", "missing": "missing"}
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """What is wrong with one field: where it is, a stable code, a sentence."""
-
-    pointer: str
-    code: str
-    detail: str
-
-    def as_json(self) -> dict[str, str]:
-        return {"pointer": self.pointer, "code": self.code, "detail": self.detail}
+# What the web says of a field is what a schedule says of it.
+FieldError = field_errors.FieldError
+closest = field_errors.closest
 
 
 class Problem(Exception):  # noqa: N818 - an answer, not an error of the program
@@ -87,57 +76,15 @@ def invalid(error: pydantic.ValidationError, raw: Any, *, base: str = "", known:
         base: where `raw` itself lies in the request, such as `/params`.
         known: names of the fields, to guess what an unknown one was meant to be.
     """
-    errors = [
-        FieldError(
-            pointer=f"#{base}{pointer(one['loc'], raw, missing=one['type'] == 'missing')}",
-            code=_CODES.get(one["type"], one["type"].replace("_", "-")),
-            detail=_detail(one, known),
-        )
-        for one in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    return refused(*errors)
+    return refused(*field_errors.of_validation(error, raw, base=base, known=known))
 
 
 def refused(*errors: FieldError) -> Problem:
     """Make the problem for fields that are wrong; its detail tells of the first and counts the others."""
-    first = errors[0]
-    others = f" ({len(errors) - 1} more in `errors`)" if len(errors) > 1 else ""
-    detail = f"{first.pointer}: {first.detail}{others}"
-    return Problem(problem_types.INVALID_REQUEST, detail, errors=errors)
+    return Problem(problem_types.INVALID_REQUEST, field_errors.summary(errors), errors=errors)
 
 
-def pointer(location: Sequence[str | int], raw: Any, *, missing: bool) -> str:
-    """Return the JSON pointer (RFC 6901) of a location that pydantic reports.
-
-    pydantic puts the names of union members between the keys; only what leads somewhere in the document belongs in a
-    pointer, or the last part where it names what is missing.
-    """
-    parts: list[str] = []
-    value = raw
-    for position, part in enumerate(location):
-        if _leads_on(value, part):
-            value = value[part]
-            parts.append(str(part))
-        elif missing and position == len(location) - 1:
-            parts.append(str(part))
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
-
-
-def closest(name: str, known: Collection[str]) -> str | None:
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return matches[0] if matches else None
-
-
-def _leads_on(value: Any, part: str | int) -> bool:
-    if isinstance(value, dict):
-        return part in value
-    return isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value)
-
-
-def _detail(error: Mapping[str, Any], known: Collection[str]) -> str:
-    if error["type"] != "extra_forbidden":
-        message = str(error["msg"]).removeprefix("Value error, ")
-        return message if message.endswith(".") else f"{message}."
-    name = str(error["loc"][-1])
-    guess = closest(name, known)
-    return f"There is no field {name!r} here." + (f" Did you mean {guess!r}?" if guess else "")
+def of_refusal(refusal: RefusedError) -> Problem:
+    """Make the problem that a refusal of what was asked for means."""
+    kind = problem_types.BY_SLUG[refusal.why]
+    return Problem(kind, refusal.detail, errors=refusal.errors, facts=refusal.facts)

@@ -8,9 +8,9 @@ from models import dataset
 from models.dataset import DatasetVersion
 from models.job_states import JobKind
 from models.transitions import NewJob
-from web import catalogue_schemas, dataset_versions, problem_types, problems, request_context
+from web import catalogue_schemas, problem_types, problems, request_context
 from web.auth import Caller
-from workers import routing
+from workers import pins, routing
 
 POINTER = "#/version"
 
@@ -56,10 +56,11 @@ def make(db: Session, name: str, request: catalogue_schemas.RestoreRequest, call
     """Validate a request against the versions of the dataset.
 
     Raises:
-        problems.Problem: there is no such version, it is gone, or it is the current one.
+        workers.refusals.RefusedError: there is no such version, or it is gone.
+        problems.Problem: it is the current one.
     """
     organisation_id = caller.organisation_id
-    then = dataset_versions.readable(db, organisation_id, name, number=request.version, pointer=POINTER).version
+    then = pins.readable(db, organisation_id, name, number=request.version, pointer=POINTER).version
     newest = dataset.newest(db, organisation_id, name)
     now = newest.version if newest is not None else then
     if now.version == then.version:

@@ -23,7 +23,6 @@ from web import (
     results,
     schemas,
 )
-from workers import routing
 
 blueprint = flask.Blueprint("reports", __name__, url_prefix="/v1/reports")
 
@@ -37,7 +36,7 @@ def submit() -> flask.Response:
     request = _request()
     if options.dry_run:
         with session.transaction() as db:
-            return job_object.as_json(report_plan.make(db, request, auth.caller()).dry_run())
+            return job_object.as_json(report_plan.dry_run(report_plan.make(db, request, auth.caller())))
     key = _key(request)
     return accepting.answer(accepting.accept(lambda db: _new_job(db, request), key), options.wait)
 
@@ -109,14 +108,8 @@ def _key(request: schemas.ReportRequest) -> idempotency_key.Key | None:
 
 def _new_job(db: Session, request: schemas.ReportRequest) -> transitions.NewJob:
     plan = report_plan.make(db, request, auth.caller())
-    return transitions.NewJob(
-        organisation_id=auth.caller().organisation_id,
-        kind=JobKind.REPORT,
-        type=plan.type.name,
-        params=plan.params,
-        queue=routing.queue_of_report(plan.rows),
+    return plan.new_job(
         priority=request.priority,
-        dataset_versions=plan.pins,
         label=request.label,
         request_id=request_context.request_id(),
         traceparent=request_context.traceparent(),

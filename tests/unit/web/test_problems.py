@@ -10,6 +10,7 @@ import sqlalchemy.exc
 import werkzeug.exceptions
 
 from web import app, errors, problem_types, problems
+from workers import refusals
 
 
 class Leaf(pydantic.BaseModel):
@@ -69,6 +70,14 @@ def test_every_exception_has_its_problem(error: Exception, kind: problem_types.P
         problem = errors.problem_for(error)
     assert problem.kind is kind
     assert "secret" not in problem.detail
+
+
+@pytest.mark.parametrize("why", refusals.Why)
+def test_every_refusal_of_planned_work_is_the_problem_of_its_name(why: refusals.Why) -> None:
+    field = problems.FieldError("#/type", "wrong", "It is wrong.")
+    problem = errors.problem_for(refusals.RefusedError(why, "No.", errors=[field], facts={"known": ["rfm"]}))
+    assert (problem.kind.slug, problem.detail) == (why.value, "No.")
+    assert (problem.errors, problem.facts) == ((field,), {"known": ["rfm"]})
 
 
 def test_pointers_lead_through_the_document_and_not_through_python() -> None:
