@@ -7,6 +7,7 @@ import uuid
 from datetime import datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, SmallInteger, Text, false, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, CreatedAt, Json, new_id
@@ -72,6 +73,8 @@ class Job(Base):
     dataset_versions: Mapped[Json | None]
     upload: Mapped[Json | None]
     label: Mapped[str | None] = mapped_column(Text)
+    # Who gets the result beside the subscribers of its event: `models.outbox.Target` as JSON.
+    deliveries: Mapped[list[Json] | None] = mapped_column(JSONB(none_as_null=True))
     outcome: Mapped[Json | None]
     progress: Mapped[Json | None]
     error: Mapped[Json | None]

@@ -20,4 +20,5 @@ class Organisation(Base):
     timezone: Mapped[str] = mapped_column(Text, default="UTC", server_default="UTC")
     currency: Mapped[str] = mapped_column(Text, default="GBP", server_default="GBP")
     max_in_flight: Mapped[int | None]  # of each queue; None: what the settings say
+    contact_email: Mapped[str | None] = mapped_column(Text)  # who is told when something cannot be delivered
     created_at: Mapped[CreatedAt]

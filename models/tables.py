@@ -3,6 +3,7 @@
 from models.api_key import ApiKey
 from models.base import Base
 from models.dataset import DatasetVersion
+from models.delivery import Delivery, DeliveryAttempt
 from models.erasure import ErasureJournal
 from models.heartbeat import Heartbeat
 from models.idempotency import IdempotencyKey
@@ -11,11 +12,14 @@ from models.organisation import Organisation
 from models.result import ResultChunk, StoredResult
 from models.tally import Tally
 from models.upkeep import UpkeepRun
+from models.webhook import Webhook
 
 __all__ = [
     "ApiKey",
     "Base",
     "DatasetVersion",
+    "Delivery",
+    "DeliveryAttempt",
     "ErasureJournal",
     "Heartbeat",
     "IdempotencyKey",
@@ -26,4 +30,5 @@ __all__ = [
     "StoredResult",
     "Tally",
     "UpkeepRun",
+    "Webhook",
 ]

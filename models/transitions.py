@@ -64,6 +64,7 @@ _GIVEN = (
     "dataset_versions",
     "upload",
     "label",
+    "deliveries",
     "request_id",
     "traceparent",
 )
@@ -121,6 +122,7 @@ class NewJob:
     dataset_versions: Json | None = None
     upload: Json | None = None
     label: str | None = None
+    deliveries: Sequence[Json] | None = None
     request_id: str | None = None
     traceparent: str | None = None
 
@@ -138,6 +140,7 @@ def accept(session: Session, new: NewJob) -> Job:
         "dataset_versions": new.dataset_versions,
         "upload": new.upload,
         "label": new.label,
+        "deliveries": None if new.deliveries is None else list(new.deliveries),
         "request_id": new.request_id,
         "traceparent": new.traceparent,
     }

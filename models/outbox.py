@@ -1,0 +1,104 @@
+"""The outbox: events become deliveries in the transaction in which they happen, so that neither is there without the other.
+
+For the end of a job a trigger does this (migration 0006): no way of ending a job can forget it. Everything else calls
+`record`. Nothing here sends; whoever commits may say `workers.deliveries.poking.poke()`, and beat says it regularly.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sqlalchemy import Uuid, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from models.base import Json
+from models.delivery import Channel
+
+
+class EventType(StrEnum):
+    """What organisations can be told of. A webhook may also ask for `report.*`, or for `*`."""
+
+    REPORT_SUCCEEDED = "report.succeeded"
+    REPORT_FAILED = "report.failed"
+    REPORT_CANCELLED = "report.cancelled"
+    IMPORT_SUCCEEDED = "import.succeeded"
+    IMPORT_FAILED = "import.failed"
+    IMPORT_CANCELLED = "import.cancelled"
+    RESTORE_SUCCEEDED = "restore.succeeded"
+    RESTORE_FAILED = "restore.failed"
+    RESTORE_CANCELLED = "restore.cancelled"
+    ERASURE_SUCCEEDED = "erasure.succeeded"
+    ERASURE_FAILED = "erasure.failed"
+    ERASURE_CANCELLED = "erasure.cancelled"
+    SCHEDULE_PAUSED = "schedule.paused"
+    """A schedule has failed so often that it fires no more until somebody resumes it."""
+
+    DELIVERY_FAILED = "delivery.failed"
+    """Something could not be delivered, and is not tried any more by itself."""
+
+    WEBHOOK_DISABLED = "webhook.disabled"
+    """A webhook gets no more messages: it answered 410, or nothing has got through to it for days."""
+
+    WEBHOOK_TEST = "webhook.test"
+    """Somebody asked for a test message. Sent to the webhook that is tested, whatever it subscribes to."""
+
+
+JOB_ENDS = ("succeeded", "failed", "cancelled")
+# What tells of deliveries must not give rise to more of its kind.
+ABOUT_DELIVERING = frozenset({EventType.DELIVERY_FAILED, EventType.WEBHOOK_DISABLED, EventType.WEBHOOK_TEST})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One receiver of a job's result. A list of these, as JSON, is in `jobs.deliveries`.
+
+    Attributes:
+        lane: receivers of one lane share a bounded number of senders.
+        address: `{"webhook_id"}`, `{"to", "formats", ...}` or `{"url", "format", "name"}`.
+        on: the ends of the job that are told: succeeded, failed, cancelled; or the second word of another event.
+        filter: which rows this receiver may see; None: all.
+    """
+
+    channel: Channel
+    lane: str
+    address: Json
+    on: tuple[str, ...] = field(default=("succeeded",))
+    filter: Json | None = None
+
+    def as_json(self) -> Json:
+        return {
+            "channel": self.channel.value,
+            "lane": self.lane,
+            "target": self.address,
+            "on": list(self.on),
+            "filter": self.filter,
+        }
+
+
+def record(  # noqa: PLR0913 - an event has as many sides
+    session: Session,
+    organisation_id: uuid.UUID,
+    event_type: str,
+    data: Json,
+    *,
+    job_id: uuid.UUID | None = None,
+    schedule_id: uuid.UUID | None = None,
+    targets: Sequence[Target] = (),
+) -> int:
+    """Write the deliveries of an event, in the caller's transaction; returns how many.
+
+    Every webhook that subscribes to the event gets it, and so does every target whose `on` has its second word.
+    """
+    written = select(
+        func.record_event(
+            organisation_id,
+            event_type,
+            literal(data, JSONB),
+            literal(job_id, type_=Uuid()),
+            literal(schedule_id, type_=Uuid()),
+            literal([target.as_json() for target in targets], JSONB),
+        )
+    )
+    return int(session.scalar(written) or 0)
