@@ -4,8 +4,8 @@ from alembic import op
 
 from models.migrations import row_security
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -30,7 +30,16 @@ BEGIN ATOMIC
 END
 """
 
-OF_AN_ORGANISATION = ("api_keys", "jobs", "dataset_versions", "idempotency_keys")
+OF_AN_ORGANISATION = (
+    "api_keys",
+    "dataset_versions",
+    "deliveries",
+    "idempotency_keys",
+    "jobs",
+    "schedule_occurrences",
+    "schedules",
+    "webhooks",
+)
 OF_A_JOB = ("job_events", "results", "erasure_journals")
 
 
@@ -43,10 +52,11 @@ def upgrade() -> None:
     for table in OF_A_JOB:
         row_security.protect_through(table, by="job_id", parent="jobs")
     row_security.protect_through("result_chunks", by="job_id", parent="results", key="job_id")
+    row_security.protect_through("delivery_attempts", by="delivery_id", parent="deliveries")
 
 
 def downgrade() -> None:
-    for table in ("result_chunks", *OF_A_JOB, *OF_AN_ORGANISATION, "organisations"):
+    for table in ("delivery_attempts", "result_chunks", *OF_A_JOB, *OF_AN_ORGANISATION, "organisations"):
         row_security.unprotect(table)
     op.execute("DROP FUNCTION find_api_key(bytea)")
     op.execute("DROP FUNCTION asking_organisation()")
