@@ -40,6 +40,9 @@ class Job(Base):
         Index("ix_jobs_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
         Index("ix_jobs_organisation_newest", "organisation_id", text("id DESC")),
         Index(
+            "ix_jobs_schedule_newest", "schedule_id", text("id DESC"), postgresql_where=text("schedule_id IS NOT NULL")
+        ),
+        Index(
             "ix_jobs_waiting",
             "organisation_id",
             "queue",
@@ -102,6 +105,8 @@ class Job(Base):
     expires_at: Mapped[datetime | None]
     request_id: Mapped[str | None] = mapped_column(Text)
     traceparent: Mapped[str | None] = mapped_column(Text)
+    schedule_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("schedules.id"))
+    due_at: Mapped[datetime | None]  # the slot of its schedule
 
 
 class JobEvent(Base):

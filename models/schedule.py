@@ -60,7 +60,8 @@ class PauseReason(StrEnum):
 
 
 def _one_of(column: str, members: type[StrEnum]) -> str:
-    return f"{column} IN ({', '.join(f"'{member.value}'" for member in members)})"
+    values = ", ".join(f"'{member.value}'" for member in members)
+    return f"{column} IN ({values})"
 
 
 class Schedule(Base):
@@ -140,9 +141,7 @@ class ScheduleOccurrence(Base):
             "due_at",
             postgresql_where=text("status = 'fired' AND settled_at IS NULL"),
         ),
-        Index(
-            "ix_schedule_occurrences_waiting", "schedule_id", "due_at", postgresql_where=text("status = 'waiting'")
-        ),
+        Index("ix_schedule_occurrences_waiting", "schedule_id", "due_at", postgresql_where=text("status = 'waiting'")),
         Index("ix_schedule_occurrences_decided_at", "decided_at"),
     )
 

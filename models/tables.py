@@ -10,6 +10,7 @@ from models.idempotency import IdempotencyKey
 from models.job import Job, JobEvent
 from models.organisation import Organisation
 from models.result import ResultChunk, StoredResult
+from models.schedule import Schedule, ScheduleOccurrence
 from models.tally import Tally
 from models.upkeep import UpkeepRun
 from models.webhook import Webhook
@@ -27,6 +28,8 @@ __all__ = [
     "JobEvent",
     "Organisation",
     "ResultChunk",
+    "Schedule",
+    "ScheduleOccurrence",
     "StoredResult",
     "Tally",
     "UpkeepRun",

@@ -67,6 +67,8 @@ _GIVEN = (
     "deliveries",
     "request_id",
     "traceparent",
+    "schedule_id",
+    "due_at",
 )
 _ACCEPT = (
     insert(_JOBS)
@@ -125,6 +127,8 @@ class NewJob:
     deliveries: Sequence[Json] | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    schedule_id: uuid.UUID | None = None
+    due_at: datetime | None = None
 
 
 def accept(session: Session, new: NewJob) -> Job:
@@ -143,6 +147,8 @@ def accept(session: Session, new: NewJob) -> Job:
         "deliveries": None if new.deliveries is None else list(new.deliveries),
         "request_id": new.request_id,
         "traceparent": new.traceparent,
+        "schedule_id": new.schedule_id,
+        "due_at": new.due_at,
     }
     row = session.connection().execute(_ACCEPT, given).one()
     return Job(**_AT_FIRST, **given, run_at=row.run_at, created_at=row.created_at)
