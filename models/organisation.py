@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import CheckConstraint, Text
+from sqlalchemy import BigInteger, CheckConstraint, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, CreatedAt, new_id
@@ -13,12 +13,19 @@ class Organisation(Base):
     __table_args__ = (
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_is_iso_4217"),
         CheckConstraint("max_in_flight > 0", name="max_in_flight_is_positive"),
+        CheckConstraint("requests_per_minute > 0", name="requests_per_minute_is_positive"),
+        CheckConstraint("max_unfinished > 0", name="max_unfinished_is_positive"),
+        CheckConstraint("max_upload_bytes > 0", name="max_upload_bytes_is_positive"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(Text, unique=True)
     timezone: Mapped[str] = mapped_column(Text, default="UTC", server_default="UTC")
     currency: Mapped[str] = mapped_column(Text, default="GBP", server_default="GBP")
-    max_in_flight: Mapped[int | None]  # of each queue; None: what the settings say
+    # Of these four None stands for what the settings say; the first is of each queue.
+    max_in_flight: Mapped[int | None]
+    requests_per_minute: Mapped[int | None]
+    max_unfinished: Mapped[int | None]
+    max_upload_bytes: Mapped[int | None] = mapped_column(BigInteger)
     contact_email: Mapped[str | None] = mapped_column(Text)  # who is told when something cannot be delivered
     created_at: Mapped[CreatedAt]
