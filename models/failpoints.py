@@ -35,6 +35,11 @@ class Point(StrEnum):
     SETTLE_BEFORE_COMMIT = "settle-before-commit"
     BURY_BEFORE_COMMIT = "bury-before-commit"
     BURY_AFTER_COMMIT = "bury-after-commit"
+    DELIVER_BEFORE_CLAIM = "deliver-before-claim"
+    DELIVER_AFTER_CLAIM = "deliver-after-claim"
+    DELIVER_AFTER_SEND = "deliver-after-send"
+    DELIVER_BEFORE_COMMIT = "deliver-before-commit"
+    DELIVER_AFTER_COMMIT = "deliver-after-commit"
 
 
 class UnknownActionError(ValueError):

@@ -86,10 +86,12 @@ def record(  # noqa: PLR0913 - an event has as many sides
     job_id: uuid.UUID | None = None,
     schedule_id: uuid.UUID | None = None,
     targets: Sequence[Target] = (),
+    but_not_to: uuid.UUID | None = None,
 ) -> int:
     """Write the deliveries of an event, in the caller's transaction; returns how many.
 
-    Every webhook that subscribes to the event gets it, and so does every target whose `on` has its second word.
+    Every webhook that subscribes to the event gets it, and so does every target whose `on` has its second word;
+    the webhook `but_not_to` does not.
     """
     written = select(
         func.record_event(
@@ -99,6 +101,7 @@ def record(  # noqa: PLR0913 - an event has as many sides
             literal(job_id, type_=Uuid()),
             literal(schedule_id, type_=Uuid()),
             literal([target.as_json() for target in targets], JSONB),
+            literal(but_not_to, type_=Uuid()),
         )
     )
     return int(session.scalar(written) or 0)

@@ -4,6 +4,7 @@ Every process of the stack takes its settings from `load()`; the README lists th
 With `DATABASE_URL` and `REDIS_URL` unset both point into `RECKONER_HOME`, where `reckoner up` keeps the embedded servers.
 """
 
+import base64
 import functools
 import hashlib
 import os
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import Field, NonNegativeInt, PositiveInt, SecretStr
+from pydantic import Field, NonNegativeInt, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # A Unix socket's path may have 107 bytes, and PostgreSQL adds the name of its socket to the folder.
 LONGEST_SOCKET_FOLDER = 80
+ENCRYPTION_KEY_BYTES = 32
 
 
 class Settings(BaseSettings):
@@ -27,6 +29,10 @@ class Settings(BaseSettings):
 
     reckoner_home: Path = Field(default=Path("var"), description="Folder of everything that is kept on this machine")
     database_url: str | None = Field(default=None, description="PostgreSQL; unset = the embedded server under the home")
+    web_database_role: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = Field(
+        default="reckoner_web",
+        description="PostgreSQL role the web takes, to which row-level security applies; made by the migrations",
+    )
     redis_url: str | None = Field(default=None, description="Redis; unset = the embedded server under the home")
     lake_url: str | None = Field(
         default=None, description="Folder or object store of the Delta tables; unset = `lake` under the home"
@@ -108,6 +114,34 @@ class Settings(BaseSettings):
         default=600, description="How often beat looks for datasets that want tidying, and for versions past their time"
     )
 
+    encryption_keys: SecretStr | None = Field(
+        default=None,
+        description="Fernet keys, comma-separated, the newest first, under which secrets of webhooks are kept; "
+        "unset = with the embedded database one made by `reckoner up`, else no webhooks",
+    )
+    deliver_to_private: bool = Field(
+        default=False,
+        description="Send webhooks also to private and loopback addresses, and over plain HTTP. For local use",
+    )
+    delivery_folders: str = Field(
+        default="",
+        description="Comma-separated folders and object store addresses below which reports may be delivered as files",
+    )
+    public_url: str | None = Field(
+        default=None, description="Address under which people reach this server, for the links in e-mails"
+    )
+    smtp_host: str | None = Field(default=None, description="Mail server for deliveries by e-mail; unset = none are made")
+    smtp_port: PositiveInt = Field(default=587, description="Its port")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the connection to it is protected"
+    )
+    smtp_user: str | None = Field(default=None, description="User name for it; unset = none is given")
+    smtp_password: SecretStr | None = Field(default=None, description="Password for it")
+    mail_from: str | None = Field(default=None, description="Address that e-mails come from; needed with `SMTP_HOST`")
+    mail_attachment_bytes: PositiveInt = Field(
+        default=10 * 1024**2, description="Attachments of an e-mail are left out beyond this size, and linked instead"
+    )
+
     job_retention_days: PositiveInt = Field(default=90, description="How long finished jobs are remembered")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -116,6 +150,19 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         default="json", description="`json` for machines, `console` for people"
     )
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_keys(cls, given: SecretStr | None) -> SecretStr | None:
+        """Refuse at the start what would fail at the first secret; the message must not quote the key."""
+        for key in given.get_secret_value().split(",") if given is not None else ():
+            try:
+                decoded = base64.urlsafe_b64decode(key.strip())
+            except ValueError:
+                decoded = b""
+            if len(decoded) != ENCRYPTION_KEY_BYTES:
+                raise ValueError("each key must be 32 bytes in URL-safe base64; make one with `reckoner webhooks new-key`")
+        return given
 
     @property
     def home(self) -> Path:
@@ -186,6 +233,10 @@ class Settings(BaseSettings):
     def longest_limit_seconds(self) -> int:
         """After this long no job's process is left alive."""
         return max(self.report_limit_seconds, self.import_limit_seconds) + self.limit_grace_seconds
+
+    @property
+    def delivery_roots(self) -> tuple[str, ...]:
+        return tuple(root.strip().rstrip("/") for root in self.delivery_folders.split(",") if root.strip())
 
     @property
     def scratch_folder(self) -> Path:

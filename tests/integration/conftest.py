@@ -14,7 +14,7 @@ import pytest
 
 from cli import embedded
 from cli.process_spec import ProcessSpec
-from models import migrate, session, settings
+from models import migrate, session, settings, vault
 from tests.integration import lake_hands, web_api
 from web import app
 
@@ -32,6 +32,7 @@ def database() -> Iterator[settings.Settings]:
             environment.delenv(name.upper(), raising=False)
         environment.setenv("RECKONER_HOME", str(home))
         environment.setenv("LEASE_SECONDS", "30")
+        environment.setenv("ENCRYPTION_KEYS", vault.new_key())
         settings.load.cache_clear()
         configured = settings.load()
         postgres, _redis = embedded.specs(configured, environment=dict(os.environ), say=print)
@@ -40,8 +41,7 @@ def database() -> Iterator[settings.Settings]:
             migrate.upgrade()
             yield configured
         finally:
-            session.engine().dispose()
-            session.statement_engine().dispose()
+            session.dispose()
             _stop(process)
             settings.load.cache_clear()
             shutil.rmtree(home, ignore_errors=True)

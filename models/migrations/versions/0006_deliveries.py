@@ -24,7 +24,8 @@ $$;
 # A webhook that is deleted at this moment is passed over rather than named by a row that may not be.
 RECORD_EVENT = """
 CREATE FUNCTION record_event(
-    of_organisation uuid, what text, about jsonb, of_job uuid, of_schedule uuid, targets jsonb
+    of_organisation uuid, what text, about jsonb, of_job uuid, of_schedule uuid, targets jsonb,
+    but_not_to uuid
 ) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     body jsonb := jsonb_build_object(
@@ -49,7 +50,8 @@ BEGIN
     SELECT new_id(), of_organisation, 'webhook', webhooks.lane, jsonb_build_object('url', webhooks.url), webhooks.id,
         of_job, of_schedule, what, body
     FROM webhooks
-    WHERE webhooks.organisation_id = of_organisation AND webhooks.disabled_at IS NULL AND (
+    WHERE webhooks.organisation_id = of_organisation AND webhooks.disabled_at IS NULL
+    AND webhooks.id IS DISTINCT FROM but_not_to AND (
         webhooks.events ?| ARRAY['*', split_part(what, '.', 1) || '.*', what]
         OR EXISTS (
             SELECT FROM jsonb_array_elements(coalesce(targets, '[]')) AS wanted
@@ -91,7 +93,7 @@ BEGIN
                 'result', CASE WHEN NEW.kind = 'report' AND NEW.status = 'succeeded' THEN here || '/result' END
             )
         ),
-        NEW.id, (to_jsonb(NEW) ->> 'schedule_id')::uuid, NEW.deliveries
+        NEW.id, (to_jsonb(NEW) ->> 'schedule_id')::uuid, NEW.deliveries, NULL
     );
     RETURN NULL;
 END $$;
@@ -227,7 +229,7 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER tell_of_job_made_finished ON jobs")
     op.execute("DROP TRIGGER tell_of_job_end ON jobs")
     op.execute("DROP FUNCTION tell_of_job_end()")
-    op.execute("DROP FUNCTION record_event(uuid, text, jsonb, uuid, uuid, jsonb)")
+    op.execute("DROP FUNCTION record_event(uuid, text, jsonb, uuid, uuid, jsonb, uuid)")
     op.execute("DROP FUNCTION new_id()")
     for table in ("delivery_attempts", "deliveries", "webhooks"):
         op.drop_table(table)
