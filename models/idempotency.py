@@ -4,7 +4,7 @@ import uuid
 from datetime import timedelta
 
 import psycopg.errors
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, delete, func, select
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, delete, false, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -33,6 +33,7 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     request_sha256: Mapped[bytes] = mapped_column(LargeBinary)
     job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    reused: Mapped[bool] = mapped_column(default=False, server_default=false())  # it was there before the request
     created_at: Mapped[CreatedAt]
 
 
@@ -47,8 +48,16 @@ def find(session: Session, organisation_id: uuid.UUID, key: str) -> IdempotencyK
     )
 
 
-def take(session: Session, organisation_id: uuid.UUID, key: str, *, request_sha256: bytes, job_id: uuid.UUID) -> bool:
-    """Bind a key to a job that this transaction has inserted; False: the key is taken, so roll back and read whose it is.
+def take(  # noqa: PLR0913 - each is a different thing
+    session: Session,
+    organisation_id: uuid.UUID,
+    key: str,
+    *,
+    request_sha256: bytes,
+    job_id: uuid.UUID,
+    reused: bool = False,
+) -> bool:
+    """Bind a key to a job that this transaction has inserted, or found; False: the key is taken, so roll back and read whose it is.
 
     A request with the same key in a transaction that is still open is waited for, until it commits or rolls back.
     A key past its day is taken over.
@@ -58,12 +67,12 @@ def take(session: Session, organisation_id: uuid.UUID, key: str, *, request_sha2
     """
     session.execute(select(func.set_config("lock_timeout", LOCK_TIMEOUT, True)))
     statement = insert(IdempotencyKey).values(
-        organisation_id=organisation_id, key=key, request_sha256=request_sha256, job_id=job_id
+        organisation_id=organisation_id, key=key, request_sha256=request_sha256, job_id=job_id, reused=reused
     )
     past = IdempotencyKey.created_at <= func.now() - KEPT_FOR
     take_or_take_over = statement.on_conflict_do_update(
         index_elements=["organisation_id", "key"],
-        set_={"request_sha256": request_sha256, "job_id": job_id, "created_at": func.now()},
+        set_={"request_sha256": request_sha256, "job_id": job_id, "reused": reused, "created_at": func.now()},
         where=past,
     ).returning(IdempotencyKey.job_id)
     try:

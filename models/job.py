@@ -6,7 +6,19 @@ The row is the truth. What is in Redis is a hint that points here; how a row may
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, SmallInteger, Text, false, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    false,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -33,6 +45,7 @@ class Job(Base):
         CheckConstraint(
             "(status IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)", name="final_is_finished"
         ),
+        CheckConstraint("deleted_at IS NULL OR finished_at IS NOT NULL", name="only_the_finished_are_deleted"),
         CheckConstraint("priority BETWEEN 0 AND 9", name="priority_is_a_digit"),
         Index("ix_jobs_queued", "run_at", "id", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_running", "lease_until", "id", postgresql_where=text("status = 'running'")),
@@ -58,6 +71,13 @@ class Job(Base):
             postgresql_where=text("status = 'running' OR (status = 'queued' AND published_at IS NOT NULL)"),
         ),
         Index("ix_jobs_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+        Index("ix_jobs_reuse_key", "reuse_key", text("id DESC"), postgresql_where=text("reuse_key IS NOT NULL")),
+        Index(
+            "ix_jobs_joinable",
+            "reuse_key",
+            unique=True,
+            postgresql_where=text("joinable AND status IN ('queued', 'running') AND cancel_requested_at IS NULL"),
+        ),
         Index("ix_jobs_states", "kind", "queue", "status"),
     )
 
@@ -76,6 +96,10 @@ class Job(Base):
     dataset_versions: Mapped[Json | None]
     upload: Mapped[Json | None]
     label: Mapped[str | None] = mapped_column(Text)
+    # Equal for the same question about the same data; a trigger forgets it when the question is changed.
+    reuse_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # Of those that ask the same, the one that all others join while it is not finished.
+    joinable: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Who gets the result beside the subscribers of its event: `models.outbox.Target` as JSON.
     deliveries: Mapped[list[Json] | None] = mapped_column(JSONB(none_as_null=True))
     outcome: Mapped[Json | None]
@@ -103,6 +127,8 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]  # its result and what was asked are gone; the row stays to say so
+    deleted_by: Mapped[str | None] = mapped_column(Text)
     request_id: Mapped[str | None] = mapped_column(Text)
     traceparent: Mapped[str | None] = mapped_column(Text)
     schedule_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("schedules.id"))
@@ -124,5 +150,5 @@ class JobEvent(Base):
     attempt: Mapped[int] = mapped_column(SmallInteger)
     worker_id: Mapped[uuid.UUID | None]
     error: Mapped[Json | None]
-    actor: Mapped[str | None] = mapped_column(Text)  # who cancelled
+    actor: Mapped[str | None] = mapped_column(Text)  # who cancelled or deleted it
     note: Mapped[str | None] = mapped_column(Text)  # and why

@@ -102,3 +102,6 @@ class Reason(StrEnum):
 
     CANCELLED = "cancelled"
     """Somebody asked for its end, and it has ended."""
+
+    DELETED = "deleted"
+    """Somebody removed what it had asked and answered; its state is still the same."""

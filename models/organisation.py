@@ -2,10 +2,12 @@
 
 import uuid
 
-from sqlalchemy import BigInteger, CheckConstraint, Text
+from sqlalchemy import BigInteger, CheckConstraint, LargeBinary, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, CreatedAt, new_id
+
+_RANDOM_KEY = "decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex')"
 
 
 class Organisation(Base):
@@ -28,4 +30,7 @@ class Organisation(Base):
     max_unfinished: Mapped[int | None]
     max_upload_bytes: Mapped[int | None] = mapped_column(BigInteger)
     contact_email: Mapped[str | None] = mapped_column(Text)  # who is told when something cannot be delivered
+    cursor_key: Mapped[bytes] = mapped_column(
+        LargeBinary, server_default=text(_RANDOM_KEY)
+    )  # signs cursors of its lists
     created_at: Mapped[CreatedAt]
