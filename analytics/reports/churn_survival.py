@@ -9,37 +9,34 @@ from typing import Any
 
 import ibis
 import numpy as np
-import pyarrow as pa
 from ibis.expr import types as ir
 
-from analytics import errors, result
-from analytics.catalogue import churn_survival
-from analytics.reports import cells, charts, lifetimes
+from analytics import result
+from analytics.catalogue import churn_survival, clv
+from analytics.reports import cells, lifetimes, silent_customers, survival_rows
+from analytics.reports.survival_rows import Key
 from analytics.stats import survival
 
-MAX_GROUPS = 200
-_CHARTED = 8
 _FEW_EVENTS = 10
-_TICKS = 6
 _AHEAD = {
-    churn_survival.TimeUnit.DAY: 30.0,
-    churn_survival.TimeUnit.WEEK: 4.0,
-    churn_survival.TimeUnit.MONTH: 1.0,
-    churn_survival.TimeUnit.YEAR: 1.0,
+    clv.TimeUnit.DAY: 30.0,
+    clv.TimeUnit.WEEK: 4.0,
+    clv.TimeUnit.MONTH: 1.0,
+    clv.TimeUnit.YEAR: 1.0,
 }
-
-# The segments, then the group.
-Key = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The curves by segment and group, in order, and what they were made of; `labels` name the segments."""
+    """Curves and what they were made of."""
 
     seen: lifetimes.Lifetimes
-    labels: Sequence[str]
-    curves: Mapping[Key, survival.Curve]
+    drawn: survival_rows.Curves
     horizon: float
+
+    @property
+    def curves(self) -> Mapping[Key, survival.Curve]:
+        return self.drawn.by_key
 
     @property
     def names(self) -> list[str]:
@@ -59,22 +56,26 @@ def compute(tables: Mapping[str, ir.Table], params: churn_survival.ChurnSurvival
 
     Raises:
         errors.Refusal: a dataset or column is not there, a value does not say whether somebody left, a filter value
-            does not suit its column, or there are too many groups.
+            does not suit its column, there are too many groups, or, without contracts, too few customers came back.
     """
+    ahead = 1.0 if params.duration is not None else _AHEAD[params.unit]
+    horizon = ahead if params.horizon is None else params.horizon
+    if params.without_contracts:
+        return silent_customers.compute(tables, params, horizon=horizon)
     seen = lifetimes.build(tables, params)
-    horizon = params.horizon or (1.0 if params.duration is not None else _AHEAD[params.time_unit])
     described = tuple(
         dataclasses.replace(column, unit=seen.unit) if column.unit == "time_unit" else column
         for column in cells.describe(churn_survival.TYPE.columns, params, currency=params.currency)
     )
     labels = [column.name for column in described[len(churn_survival.TYPE.columns) :]]
-    found = _Found(seen, labels, _curves(seen, params), horizon)
+    drawn = survival_rows.Curves(_curves(seen, params), labels, seen.unit, params.confidence)
+    found = _Found(seen, drawn, horizon)
     test = survival.log_rank(_strata(found))
     return result.Result(
         columns=described,
-        rows=_rows(found, [column.name for column in described], described),
+        rows=survival_rows.table(drawn, described),
         summary=_summary(found, params, test),
-        charts=_charts(found, params),
+        charts=survival_rows.draw(drawn),
         warnings=(*seen.warnings, *_warnings(found)),
         dropped=seen.dropped,
         invariants=_invariants(found, test),
@@ -96,12 +97,7 @@ def _curves(seen: lifetimes.Lifetimes, params: churn_survival.ChurnSurvivalParam
     for place in range(1, len(keys) + 1):
         if place < len(keys) and keys[place] == keys[begin]:
             continue
-        if len(curves) == MAX_GROUPS:
-            raise errors.Refusal(
-                "too-many-groups",
-                f"More than {MAX_GROUPS} groups; group by a column with fewer values, or filter.",
-                {"limit": MAX_GROUPS},
-            )
+        survival_rows.refuse_many(len(curves) + 1)
         counts = survival.Counts(*(column[begin:place] for column in columns))
         log_log = params.interval is churn_survival.Interval.LOGLOG
         curves[keys[begin]] = survival.kaplan_meier(counts, confidence=params.confidence, log_log=log_log)
@@ -120,34 +116,13 @@ def _strata(found: _Found) -> list[list[survival.Counts]]:
     ]
 
 
-def _rows(found: _Found, names: Sequence[str], described: Sequence[Any]) -> pa.Table:
-    schema = pa.schema([(column.name, cells.ARROW_TYPES[column.type]) for column in described])
-    parts = [pa.Table.from_pylist([], schema=schema)]
-    for key, curve in found.curves.items():
-        counts = curve.counts
-        arrays = [counts.times, counts.at_risk, counts.events, counts.censored]
-        estimates = [curve.survival, curve.std_err, curve.lower, curve.upper]
-        size = len(counts.times)
-        parts.append(
-            pa.table(
-                [
-                    pa.array([key[-1]] * size, pa.string()),
-                    *(pa.array(values) for values in arrays),
-                    *(pa.array(values, from_pandas=True) for values in estimates),
-                    *(pa.array([value] * size, pa.string()) for value in key[:-1]),
-                ],
-                names=list(names),
-            ).cast(schema)
-        )
-    return pa.concat_tables(parts).combine_chunks()
-
-
 def _summary(
     found: _Found, params: churn_survival.ChurnSurvivalParams, test: survival.LogRank | None
 ) -> dict[str, Any]:
     as_of = found.seen.as_of
     groups = [_group(found, key) for key in found.curves]
     return {
+        "mode": str(churn_survival.Mode.CONTRACTUAL),
         "as_of": None if as_of is None else as_of.isoformat().replace("+00:00", "Z"),
         "lifetimes": sum(group["n"] for group in groups),
         "events": sum(group["events"] for group in groups),
@@ -155,13 +130,9 @@ def _summary(
         "horizon": found.horizon,
         "groups": groups,
         "logrank": None if test is None else {"chi2": test.chi2, "df": test.df, "p": test.p},
-        "at_risk_by_time": [line for key in found.curves for line in _ticks(found, key)],
+        "at_risk_by_time": survival_rows.at_risk_by_time(found.drawn),
         "at_risk_list": _at_risk(found, params),
     }
-
-
-def _named(found: _Found, key: Key) -> dict[str, Any]:
-    return {"group": key[-1], **dict(zip(found.labels, key[:-1], strict=True))}
 
 
 def _group(found: _Found, key: Key) -> dict[str, Any]:
@@ -171,7 +142,7 @@ def _group(found: _Found, key: Key) -> dict[str, Any]:
     chances = found.leaving(key, ages)
     known = ~np.isnan(chances)
     return {
-        **_named(found, key),
+        **found.drawn.named(key),
         "n": int((curve.counts.events + present).sum()),
         "events": int(curve.counts.events.sum()),
         "median": median,
@@ -181,17 +152,6 @@ def _group(found: _Found, key: Key) -> dict[str, Any]:
         "expected_losses": float(np.sum(chances[known] * present[known])),
         "beyond_the_curve": int(present[~known].sum()),
     }
-
-
-def _ticks(found: _Found, key: Key) -> Iterator[dict[str, Any]]:
-    """Yield how many reach each of a few evenly spaced times, the same for all groups."""
-    longest = max(float(curve.counts.times[-1]) for curve in found.curves.values())
-    step = max(round(longest / _TICKS), 1)
-    curve = found.curves[key]
-    at_risk = np.concatenate([curve.counts.at_risk, [0]])
-    for time in np.arange(0.0, longest + 1e-9, step):
-        place = int(np.searchsorted(curve.counts.times, time, side="left"))
-        yield {**_named(found, key), "t": float(time), "at_risk": int(at_risk[place])}
 
 
 def _at_risk(found: _Found, params: churn_survival.ChurnSurvivalParams) -> list[dict[str, Any]]:
@@ -215,7 +175,7 @@ def _at_risk(found: _Found, params: churn_survival.ChurnSurvivalParams) -> list[
         room -= count
     who = _present(found, [(key, age) for key, age, _ in listed])
     named = [
-        {"customer_id": customer, **_named(found, key), "t": age, "chance_to_leave": chance}
+        {"customer_id": customer, **found.drawn.named(key), "t": age, "chance_to_leave": chance}
         for key, age, chance in listed
         for customer in who.get((key, age), ())
     ]
@@ -244,39 +204,6 @@ def _present(found: _Found, wanted: Sequence[tuple[Key, float]]) -> dict[tuple[K
     return people
 
 
-def _charts(found: _Found, params: churn_survival.ChurnSurvivalParams) -> tuple[result.Chart, ...]:
-    largest = sorted(found.curves, key=lambda key: -int(found.curves[key].counts.at_risk[0]))[:_CHARTED]
-    shown = [key for key in found.curves if key in largest]
-    if not shown:
-        return ()
-    rows = [
-        {
-            "t": time,
-            "survival": chance,
-            "lower": None if np.isnan(lower) else lower,
-            "upper": None if np.isnan(upper) else upper,
-            "group": " / ".join(str(part) for part in (key[-1], *key[:-1])),
-        }
-        for key in shown
-        for time, chance, lower, upper in _points(found.curves[key])
-    ]
-    title = (
-        "Customers who stay" if len(shown) == len(found.curves) else f"Customers who stay, {_CHARTED} largest groups"
-    )
-    return (
-        charts.steps(
-            f"{title}, with {params.confidence:.0%} intervals", rows, x="t", y="survival", unit=found.seen.unit
-        ),
-    )
-
-
-def _points(curve: survival.Curve) -> Iterator[tuple[float, float, float, float]]:
-    if curve.counts.times[0] > 0.0:
-        yield 0.0, 1.0, 1.0, 1.0
-    columns = (curve.counts.times, curve.survival, curve.lower, curve.upper)
-    yield from zip(*(column.tolist() for column in columns), strict=True)
-
-
 def _warnings(found: _Found) -> Iterator[result.ResultWarning]:
     curves = found.curves.values()
     zeros = sum(int(curve.counts.at_risk[0]) - _reaching(curve) for curve in curves)
@@ -301,22 +228,11 @@ def _reaching(curve: survival.Curve) -> int:
 def _invariants(found: _Found, test: survival.LogRank | None) -> tuple[result.Invariant, ...]:
     total = int(found.seen.table.count().to_pyarrow().as_py())
     counted = sum(int((curve.counts.events + curve.counts.censored).sum()) for curve in found.curves.values())
-    falling = all(
-        bool(np.all(np.diff(curve.survival, prepend=1.0) <= 0.0) and np.all(curve.survival >= 0.0))
-        for curve in found.curves.values()
-    )
-    inside = all(
-        not np.any((curve.lower > curve.survival + 1e-12) | (curve.upper < curve.survival - 1e-12))
-        for curve in found.curves.values()
-    )
     made = [
         result.Invariant(
             "every_lifetime_counts_once", counted == total, f"events and censored {counted}; lifetimes {total}"
         ),
-        result.Invariant(
-            "survival_never_rises", falling, f"{len(found.curves)} curves fall from 1 and end above or at 0"
-        ),
-        result.Invariant("interval_holds_survival", inside, "lower <= survival <= upper wherever they are defined"),
+        *survival_rows.invariants(found.curves.values()),
     ]
     if test is not None:
         held = abs(test.excess) <= 1e-6 * max(1, counted)

@@ -19,16 +19,8 @@ def compute(tables: Mapping[str, ir.Table], params: clv.ClvParams) -> result.Res
         errors.Refusal: a dataset or column is not there, a filter value does not suit its column, or too few
             customers came back to learn from.
     """
-    orders = facts.build(tables, params)
-    span = clv_histories.Span.of(orders, params)
-    observed = clv_histories.observe(orders, span)
-    _refuse_few(observed)
-    fitted = buying.fit(buying.ModelName(params.model.value), observed.histories)
-    spending = clv_predictions.fit_spend(observed, params)
-    predicted = clv_predictions.predict(
-        fitted, spending, observed=observed, params=params, held_out_days=span.holdout_days
-    )
-    told = clv_summary.Told(orders, span, observed, fitted, spending, predicted, params)
+    told = tell(tables, params)
+    orders, span, observed = told.orders, told.span, told.observed
     described = _describe(params, orders.currency)
     names = [column.name for column in described[len(clv.TYPE.columns) :]]
     rows = _rows(told).rename(columns=dict(zip(orders.segments, names, strict=True)))
@@ -42,6 +34,25 @@ def compute(tables: Mapping[str, ir.Table], params: clv.ClvParams) -> result.Res
         invariants=clv_checks.invariants(told),
         rows_read=orders.rows_read,
     )
+
+
+def tell(tables: Mapping[str, ir.Table], params: clv.ClvParams) -> clv_summary.Told:
+    """Reduce orders to histories, fit the models and predict.
+
+    Raises:
+        errors.Refusal: a dataset or column is not there, a filter value does not suit its column, or too few
+            customers came back to learn from.
+    """
+    orders = facts.build(tables, params)
+    span = clv_histories.Span.of(orders, params)
+    observed = clv_histories.observe(orders, span)
+    _refuse_few(observed)
+    fitted = buying.fit(buying.ModelName(params.model.value), observed.histories)
+    spending = clv_predictions.fit_spend(observed, params)
+    predicted = clv_predictions.predict(
+        fitted, spending, observed=observed, params=params, held_out_days=span.holdout_days
+    )
+    return clv_summary.Told(orders, span, observed, fitted, spending, predicted, params)
 
 
 def _refuse_few(observed: clv_histories.Observed) -> None:

@@ -71,7 +71,7 @@ def summary(told: Told, rows: pd.DataFrame, names: list[str]) -> dict[str, Any]:
         "model": told.params.model.value,
         "time_unit": told.params.time_unit.value,
         "calibration_end": told.span.calibration_end.isoformat(),
-        **_dropout_model(told),
+        **dropout_model(told),
         **_spend_model(told),
         "new_customer": {
             "expected_orders": _number(predicted.new_orders),
@@ -85,7 +85,8 @@ def summary(told: Told, rows: pd.DataFrame, names: list[str]) -> dict[str, Any]:
     return found
 
 
-def _dropout_model(told: Told) -> dict[str, Any]:
+def dropout_model(told: Told) -> dict[str, Any]:
+    """Return the parameters, how they were found, and whether they mean anything."""
     fitted, days = told.fitted, told.params.time_unit.days
     shown = fitted.asked if fitted.dropout_seen else fitted.without_dropout
     scale = {name: days if name in _TIMES else 1.0 for name in fitted.asked.names}

@@ -175,7 +175,7 @@ def _dated(
     return Lifetimes(
         table=_timed(used, kept.labels(), params, seen),
         segments=rows.segments,
-        unit=f"{params.time_unit}s",
+        unit=f"{params.unit}s",
         as_of=_as_of(params, days, seen),
         rows_read={str(params.reads): total},
         dropped=dropped,
@@ -238,7 +238,7 @@ def _timed(
     until = ibis.least(rows.outside.fill_null(ibis.literal(_FOREVER)), ibis.literal(last + _DAY))
     return rows.select(
         "customer_id",
-        t=_completed(str(params.time_unit), rows["first"], until).cast("float64"),
+        t=_completed(str(params.unit), rows["first"], until).cast("float64"),
         left=(rows.outside <= ibis.literal(last - timedelta(days=grace_days))).fill_null(False),
         **labels,
     )
@@ -264,7 +264,7 @@ def _subscribed(tables: Mapping[str, ir.Table], params: churn_survival.ChurnSurv
     return Lifetimes(
         table=_timed(firsts, rows.labels(), params, found.last_day, grace_days=params.grace_days),
         segments=segments,
-        unit=f"{params.time_unit}s",
+        unit=f"{params.unit}s",
         as_of=found.as_of,
         rows_read={"subscriptions": found.rows_read},
         dropped=dropped,

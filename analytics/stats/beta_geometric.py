@@ -61,22 +61,32 @@ class BetaGeometric:
         b is large, it overflows; the mean over p is then taken by a quadrature that such narrow distributions suit.
         """
         since = self.alpha + age
-        if self.a > _NARROW or self.b > _NARROW**4:
-            return (self.r + x) / since * self._lasting(x, ahead / since)
-        rest = self.a + self.b + self.shift
-        ratio = since / (since + ahead)
-        lasting = special.hyp2f1(self.a, rest - self.r - 1, rest + x, 1 - ratio)
-        pace: Floats = (self.r + x) / since * ratio**self.a * lasting
+        pace: Floats = (self.r + x) / since * self._lasting(x, ahead / since, self.r + 1)
         return pace
 
-    def _lasting(self, x: Floats, ahead: Floats) -> Floats:
-        """Return the mean of (1 + p·ahead) ** -(r + x + 1) over p; x has one column."""
+    def staying(self, x: Floats, age: Floats, ahead: Floats) -> Floats:
+        """Return the chance that a customer who is alive now still is after `ahead` more: the mean of exp(-λ·p·s)."""
+        return self._lasting(x, ahead / (self.alpha + age), self.r)
+
+    def when_gone(self, found: Histories, edges: Floats) -> Floats:
+        """Return when those went who are gone, as chances between rising edges: just after the last purchase."""
+        gone = np.zeros((found.x_at.size, edges.size - 1))
+        gone[np.arange(found.x_at.size), np.searchsorted(edges, found.recency, side="right") - 1] = 1.0
+        return gone
+
+    def _lasting(self, x: Floats, ahead: Floats, power: float) -> Floats:
+        """Return the mean of (1 + p·ahead) ** -(power + x) over p; x has one column."""
+        if self.a <= _NARROW and self.b <= _NARROW**4:
+            rest = self.a + self.b + self.shift
+            ratio = 1 / (1 + ahead)
+            lasting: Floats = ratio**self.a * special.hyp2f1(self.a, rest - power, rest + x, 1 - ratio)
+            return lasting
         found = np.zeros(np.broadcast_shapes(x.shape, ahead.shape))
         for value in np.unique(x):
             rows = np.flatnonzero(x.reshape(-1) == value) if x.size > 1 else slice(None)
             part = np.broadcast_to(ahead, found.shape)[rows]
             for chance, weight in zip(*_beta_rule(self.a, self.b + value + self.shift), strict=True):
-                found[rows] += weight * np.exp(-(self.r + value + 1) * np.log1p(chance * part))
+                found[rows] += weight * np.exp(-(power + value) * np.log1p(chance * part))
         return found
 
 

@@ -46,6 +46,12 @@ class Model(Protocol):
     def pace(self, x: Floats, age: Floats, ahead: Floats) -> Floats:
         """Return purchases per unit of time at `ahead` time from now, of a customer who is alive now."""
 
+    def staying(self, x: Floats, age: Floats, ahead: Floats) -> Floats:
+        """Return the chance that a customer who is alive now still is after `ahead` more."""
+
+    def when_gone(self, found: Histories, edges: Floats) -> Floats:
+        """Return when the customers of each history went, should they be gone, as chances between rising edges."""
+
 
 Likelihood = beta_geometric.Likelihood | pareto.Likelihood
 
@@ -145,6 +151,12 @@ def forecast(model: Model, found: Histories, ahead: horizon.Horizon) -> Forecast
         for row, weight in enumerate(weights):
             sums[row, part] = (pace * weight).sum(axis=1)
     return Forecast(alive, alive * sums[0][pairs.at], alive * sums[1][pairs.at])
+
+
+def staying(model: Model, found: Histories, ahead: float) -> Floats:
+    """Return for each history the chance that a customer who is alive now still is after `ahead` more."""
+    pairs = found.by_age()
+    return model.staying(pairs.x[:, None], pairs.time[:, None], np.array([ahead]))[:, 0][pairs.at]
 
 
 def from_birth(model: Model, ends: Floats) -> Floats:

@@ -81,6 +81,12 @@ class Histories:
             self.count[part] * step,
         )
 
+    def part(self, rows: "slice | Places | np.ndarray[tuple[int], np.dtype[np.bool_]]") -> "Histories":
+        """Return some of the rows."""
+        return Histories(
+            self.xs, self.times, self.x_at[rows], self.recency_at[rows], self.age_at[rows], self.count[rows]
+        )
+
     @property
     def x(self) -> Floats:
         return self.xs[self.x_at]

@@ -34,6 +34,12 @@ class Lasting:
         pace: Floats = (self.r + x) / (self.alpha + age) * np.ones_like(ahead)
         return pace
 
+    def staying(self, x: Floats, age: Floats, ahead: Floats) -> Floats:
+        return np.ones(np.broadcast_shapes(x.shape, age.shape, ahead.shape))
+
+    def when_gone(self, found: Histories, edges: Floats) -> Floats:
+        return np.zeros((found.x_at.size, edges.size - 1))
+
 
 class Likelihood:
     """The log-likelihood of histories, of which recency says nothing."""

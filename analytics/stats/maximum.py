@@ -41,6 +41,7 @@ class Maximum:
         parameters: the estimates.
         standard_errors: of the estimates, by the observed information and the delta method; nan where there is none.
         log_errors: the same for the logarithms of the parameters.
+        log_covariance: of the logarithms, leaving out the directions in which the data say nothing.
         log_likelihood: at the estimates.
         gain: what a further Newton step promises; nan where the surface is not curved like a maximum.
         evaluations: how often the log-likelihood was computed.
@@ -51,6 +52,7 @@ class Maximum:
     parameters: Floats
     standard_errors: Floats
     log_errors: Floats
+    log_covariance: Floats
     log_likelihood: float
     gain: float
     evaluations: int
@@ -219,6 +221,14 @@ class _Surface:
         lost = (np.abs(self.directions[:, ~curved]) > _PART).any(axis=1)
         return np.where(lost, np.nan, errors)
 
+    @property
+    def covariance(self) -> Floats:
+        """Covariance by the observed information, of the part of a point that the data determine."""
+        curved = self.bends > _FLAT
+        known = self.directions[:, curved]
+        found: Floats = (known[:, None, :] * known[None, :, :] / self.bends[curved]).sum(axis=2)
+        return found
+
     def at(self, objective: _Counted, point: Floats) -> "_Surface":
         """Return a surface of the same shape with the slope at a point."""
         return _Surface(self.bends, self.directions, objective.gradient(point) * objective.size)
@@ -276,6 +286,7 @@ def _judge(
         parameters=parameters,
         standard_errors=parameters * surface.errors,
         log_errors=surface.errors,
+        log_covariance=surface.covariance,
         log_likelihood=-objective.value(point) * objective.size,
         gain=surface.gain,
         evaluations=objective.evaluations,

@@ -48,6 +48,30 @@ class ParetoNbd:
         pace: Floats = (self.r + x) / (self.alpha + age) * (since / (since + ahead)) ** self.s
         return pace
 
+    def staying(self, x: Floats, age: Floats, ahead: Floats) -> Floats:
+        """Return the chance that a customer who is alive now still is after `ahead` more."""
+        since = self.beta + age
+        staying: Floats = (since / (since + ahead)) ** self.s * np.ones_like(x)
+        return staying
+
+    def when_gone(self, found: Histories, edges: Floats) -> Floats:
+        """Return when those went who are gone, as chances between rising edges.
+
+        The chance to have gone after t, given x, falls like J(t) of the likelihood from the last purchase to now.
+        """
+        at = np.array([self.r, self.alpha, self.s, self.beta])
+        xs, x_at = np.unique(found.x, return_inverse=True)
+        grid = Pairs(np.repeat(xs, edges.size), np.tile(edges, xs.size), np.zeros(0, dtype=np.int64))
+        logs = _integrate(grid, at).log.reshape(xs.size, edges.size)
+        pairs, age_pair = found.by_recency_and_age()
+        ends = _integrate(pairs, at).log
+        last, now = ends[pairs.at][:, None], ends[age_pair][:, None]
+        after = logs[x_at]
+        after = np.where(edges <= found.recency[:, None], last, np.where(edges >= found.age[:, None], now, after))
+        passed = np.exp(after - last)
+        whole = -np.expm1(now - last)
+        return -np.diff(passed, axis=1) / np.where(whole > 0, whole, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class _Layout:

@@ -9,6 +9,8 @@ from scipy import special
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+# Whole numbers where everybody is seen to leave or to stay, expected ones where that is estimated.
+Tally = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 # A product that should be exactly one half may miss it by its last digits.
 _HAIR = 1e-12
@@ -19,14 +21,14 @@ class Counts:
     """What happened at each time: times rising, all arrays of one length."""
 
     times: Floats
-    events: Ints
-    censored: Ints
+    events: Tally
+    censored: Tally
 
     @property
-    def at_risk(self) -> Ints:
+    def at_risk(self) -> Tally:
         """Return how many reach each time: whoever ends or is last seen at a time has reached it."""
-        gone = self.events + self.censored
-        left: Ints = gone.sum() - np.cumsum(gone) + gone
+        # From the end, so that of fractions too as many are left as are still to come.
+        left: Tally = np.cumsum((self.events + self.censored)[::-1])[::-1]
         return left
 
 
@@ -63,8 +65,8 @@ class Curve:
         )
 
 
-def kaplan_meier(counts: Counts, *, confidence: float, log_log: bool) -> Curve:
-    """Return the product-limit estimate with Greenwood's error.
+def kaplan_meier(counts: Counts, *, confidence: float, log_log: bool, more: Floats | float = 0.0) -> Curve:
+    """Return the product-limit estimate with Greenwood's error, `more` being what else log S varies by at each time.
 
     The interval is S to the power of exp(+-z s / |log S|) on the scale of log(-log S), S exp(+-z s) capped at 1 on
     that of log S, s being the root of Greenwood's sum and z the normal quantile.
@@ -75,7 +77,7 @@ def kaplan_meier(counts: Counts, *, confidence: float, log_log: bool) -> Curve:
     dead = survival <= 0.0
     survival[dead] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance: Floats = np.cumsum(events / (at_risk * (at_risk - events)))
+        variance: Floats = greenwood(counts) + more
         spread: Floats = np.sqrt(variance)
         std_err = survival * spread
         margin = float(special.ndtri(0.5 + confidence / 2.0)) * spread
@@ -90,6 +92,14 @@ def kaplan_meier(counts: Counts, *, confidence: float, log_log: bool) -> Curve:
         bound[dead] = np.nan
     std_err[dead] = np.nan
     return Curve(counts, survival, std_err, lower, upper)
+
+
+def greenwood(counts: Counts) -> Floats:
+    """Return the variance of log S at each time, infinite from where nobody is left."""
+    at_risk, events = counts.at_risk.astype(np.float64), counts.events.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = np.cumsum(events / (at_risk * (at_risk - events)))
+    return found
 
 
 def _crossing(times: Floats, values: Floats) -> float | None:
@@ -137,14 +147,14 @@ def _compare(stratum: Sequence[Counts]) -> tuple[Floats, Floats, Floats]:
     return events.sum(axis=1), (shares * all_events).sum(axis=1), variance
 
 
-def _at_risk_at(counts: Counts, times: Floats) -> Ints:
+def _at_risk_at(counts: Counts, times: Floats) -> Tally:
     places = np.searchsorted(counts.times, times, side="left")
-    levels: Ints = np.concatenate([counts.at_risk, [0]])[places]
+    levels: Tally = np.concatenate([counts.at_risk, [0]])[places]
     return levels
 
 
-def _events_at(counts: Counts, times: Floats) -> Ints:
-    found: Ints = np.zeros(len(times), dtype=np.int64)
+def _events_at(counts: Counts, times: Floats) -> Floats:
+    found: Floats = np.zeros(len(times))
     happened = counts.events > 0
     found[np.searchsorted(times, counts.times[happened])] = counts.events[happened]
     return found
