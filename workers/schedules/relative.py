@@ -23,6 +23,7 @@ from workers.refusals import RefusedError
 from workers.schedules import recurrence
 
 RANGE = "range"
+RANGE_EXAMPLES = 'A range is {"last": "1 month", "complete": true} or {"this": "month"}.'
 MOST_TERMS = 8
 
 # A date is a day of the schedule's zone; a datetime is an instant.
@@ -165,7 +166,7 @@ def _moment(text: str, slot: Slot) -> Moment:
     anchor = found and next((one for one in Anchor if one == found[1]), None)
     if found is None or anchor is None:
         word = re.split(r"\W", text, maxsplit=1)[0]
-        guess = field_errors.closest(word, list(Anchor)) if anchor is None else None
+        guess = field_errors.closest(word, [one.value for one in Anchor]) if anchor is None else None
         hint = f" Did you mean {guess!r}?" if guess and guess != word else ""
         raise _NotRelativeError(
             f"{text!r} is neither a date nor relative to one, such as `today`, `start_of_month` or `today - 7 days`.{hint}"
@@ -201,13 +202,16 @@ def _bounds(raw: Mapping[str, Any], slot: Slot) -> dict[str, str]:
     others = [name for name in ("start", "end") if raw.get(name) is not None]
     if others:
         raise _NotRelativeError(f"`{RANGE}` stands for `start` and `end`; give it or them.", code="range-and-bounds")
-    model: type[_This] | type[_Last] = _This if isinstance(given, Mapping) and "this" in given else _Last
+    if not isinstance(given, Mapping):
+        raise _NotRelativeError(RANGE_EXAMPLES, code="range")
+    model: type[_This | _Last] = _This if "this" in given else _Last
     try:
         asked = model.model_validate(given)
     except pydantic.ValidationError as error:
         first = field_errors.of_validation(error, given, known=model.model_fields)[0]
-        detail = f'{first.detail} A range is {{"last": "1 month", "complete": true}} or {{"this": "month"}}.'
-        raise _NotRelativeError(detail, code=first.code, below=first.pointer.removeprefix("#")) from error
+        raise _NotRelativeError(
+            f"{first.detail} {RANGE_EXAMPLES}", code=first.code, below=first.pointer.removeprefix("#")
+        ) from error
     start, end = _this(asked, slot) if isinstance(asked, _This) else _last(asked, slot)
     return {"start": _printed(start), "end": _printed(end)}
 
