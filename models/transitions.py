@@ -10,33 +10,29 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Integer,
     Interval,
-    Table,
     Update,
     and_,
     bindparam,
     func,
-    insert,
     null,
     select,
     text,
     update,
 )
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from models import admission
-from models.base import Json, new_id
+from models import admission, new_job
+from models.base import Json
 from models.job import Job
 from models.job_states import JobStatus, Reason
 
 MAX_CRASHES = 3
-DEFAULT_PRIORITY = 5
 BACK_OFF_SECONDS = (5.0, 30.0, 120.0)
 CRASH_BACK_OFF_SECONDS = (0.0, 5.0, 30.0)
 INTERRUPTION_SECONDS = 1.0
@@ -44,7 +40,12 @@ LONGEST_INTERRUPTION_SECONDS = 30.0
 _WITHOUT_MESSAGE: dict[str, Any] = {"published_at": None, "express": False}
 
 
-_JOBS = cast("Table", Job.__table__)
+# The first of the ways has a module of its own.
+NewJob = new_job.NewJob
+accept = new_job.accept
+DEFAULT_PRIORITY = new_job.DEFAULT_PRIORITY
+
+_JOBS = new_job.JOBS
 
 # What every job goes through is put together once, and needs nothing of the ORM.
 _OWNED = and_(
@@ -52,35 +53,6 @@ _OWNED = and_(
     _JOBS.c.status == JobStatus.RUNNING.value,
     _JOBS.c.attempt == bindparam("held", type_=Integer),
 )
-# What a request says of its job.
-_GIVEN = (
-    "id",
-    "organisation_id",
-    "kind",
-    "type",
-    "params",
-    "queue",
-    "priority",
-    "dataset_versions",
-    "upload",
-    "label",
-    "deliveries",
-    "request_id",
-    "traceparent",
-    "schedule_id",
-    "due_at",
-)
-_ACCEPT = (
-    insert(_JOBS)
-    .values({name: bindparam(name, type_=_JOBS.c[name].type) for name in _GIVEN})
-    .returning(_JOBS.c.run_at, _JOBS.c.created_at)
-)
-# What SQLAlchemy adds to that insert; the database need not send it back.
-_AT_FIRST = {
-    column.name: column.default.arg
-    for column in _JOBS.c
-    if column.name not in _GIVEN and isinstance(column.default, ScalarElementColumnDefault)
-}
 _CLAIM = (
     update(_JOBS)
     .where(_JOBS.c.id == bindparam("job"), _JOBS.c.status == JobStatus.QUEUED.value, _JOBS.c.run_at <= func.now())
@@ -98,7 +70,8 @@ _CLAIM = (
     )
     .returning(_JOBS)
 )
-_HOLD = select(_JOBS.c.id).where(_OWNED).with_for_update()
+# Others may go on referring to the job, with a key or an event; nobody may change it.
+_HOLD = select(_JOBS.c.id).where(_OWNED).with_for_update(key_share=True)
 # Its lane is looked at on the way: another trip to the database for each job would cost as much as the rest.
 _SUCCEED = text(
     f"""
@@ -108,50 +81,6 @@ _SUCCEED = text(
     RETURNING {admission.WANTS_MORE} AS lane_wants_more
     """  # noqa: S608 - both parts are ours
 ).bindparams(bindparam("result", type_=_JOBS.c.outcome.type), bindparam("keep", type_=Interval))
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """What is accepted: everything a worker will need, so that the message carries nothing but the id."""
-
-    organisation_id: uuid.UUID
-    kind: str
-    type: str
-    params: Json
-    queue: str
-    priority: int = DEFAULT_PRIORITY
-    id: uuid.UUID | None = None
-    dataset_versions: Json | None = None
-    upload: Json | None = None
-    label: str | None = None
-    deliveries: Sequence[Json] | None = None
-    request_id: str | None = None
-    traceparent: str | None = None
-    schedule_id: uuid.UUID | None = None
-    due_at: datetime | None = None
-
-
-def accept(session: Session, new: NewJob) -> Job:
-    """Insert a queued job. It is accepted when the caller's transaction commits, not before."""
-    given = {
-        "id": new.id or new_id(),
-        "organisation_id": new.organisation_id,
-        "kind": str(new.kind),
-        "type": new.type,
-        "params": new.params,
-        "queue": new.queue,
-        "priority": new.priority,
-        "dataset_versions": new.dataset_versions,
-        "upload": new.upload,
-        "label": new.label,
-        "deliveries": None if new.deliveries is None else list(new.deliveries),
-        "request_id": new.request_id,
-        "traceparent": new.traceparent,
-        "schedule_id": new.schedule_id,
-        "due_at": new.due_at,
-    }
-    row = session.connection().execute(_ACCEPT, given).one()
-    return Job(**_AT_FIRST, **given, run_at=row.run_at, created_at=row.created_at)
 
 
 def claim(session: Session, job_id: uuid.UUID, *, worker_id: uuid.UUID, pid: int, lease_seconds: int) -> Job | None:
