@@ -34,28 +34,40 @@ TYPES = {
 }
 
 
-def _write(folder: Path, dataset: str, rows: Rows) -> engine.Snapshot:
+def _write(folder: Path, dataset: str, rows: Rows, *, files: int) -> engine.Snapshot:
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not rows:
         return engine.Snapshot(dataset, 0, (), 0)
     kinds = {**TYPES, **({"amount": pa.decimal128(38, 8)} if dataset == "order_lines" else {})}
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
-    path = folder / f"{dataset}.parquet"
-    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), path)
-    return engine.Snapshot(dataset, 0, (str(path),), len(rows))
+    paths = []
+    for part in range(min(files, len(rows))):
+        path = folder / f"{dataset}-{part}.parquet"
+        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows[part::files]], schema=schema), path)
+        paths.append(str(path))
+    return engine.Snapshot(dataset, 0, tuple(paths), len(rows))
 
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Ask:
-    """Return `ask(type, params, orders=[...], timezone=..., currency=...)`; any dataset may be given by name."""
+    """Return `ask(type, params, orders=[...], timezone=..., currency=...)`; any dataset may be given by name.
+
+    Each is written into one file, or dealt out to as many as `files` says.
+    """
     asked = iter(range(1_000_000))
 
     def _ask(
-        kind: str, params: Mapping[str, Any], *, timezone: str = "UTC", currency: str = "GBP", **datasets: Rows
+        kind: str,
+        params: Mapping[str, Any],
+        *,
+        timezone: str = "UTC",
+        currency: str = "GBP",
+        files: int = 1,
+        **datasets: Rows,
     ) -> result.Result:
         folder = tmp_path / str(next(asked))
         folder.mkdir()
-        snapshots = [_write(folder, name, rows) for name, rows in datasets.items()]
+        snapshots = [_write(folder, name, rows, files=files) for name, rows in datasets.items()]
         parsed = registry.REPORT_TYPES[kind].parse_params(params, timezone=timezone, currency=currency)
         with engine.open_tables(snapshots, memory_limit="512MB", threads=2, spill_folder=folder / "spill") as tables:
             return computing.COMPUTE[kind](tables, parsed)
