@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from models import session
+from models import session, web_role
 
 SCRIPTS = Path(__file__).parent / "migrations"
 # Any number that nothing else in this database locks.
@@ -30,6 +30,8 @@ def upgrade() -> None:
         alembic = config()
         alembic.attributes["connection"] = connection
         command.upgrade(alembic, "head")
+        # After every run, also where there was nothing to apply: the role may have been allowed only since.
+        web_role.grant(connection)
 
 
 def versions(connection: Connection) -> tuple[str | None, str | None]:

@@ -10,11 +10,14 @@ from typing import Any
 
 import psycopg
 import sqlalchemy.exc
+import structlog
 from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from models import settings
+from models import row_access, settings, web_role
+
+log = structlog.get_logger(__name__)
 
 # A wait of any kind ends in an error that can be retried, never in a process that hangs.
 SERVER_OPTIONS = {
@@ -45,14 +48,15 @@ TRUSTED_SECONDS = 1.0
 
 
 @functools.cache
-def _engine_of_process(pid: int) -> Engine:
-    return _make_engine(f"process {pid}", pool_size=4, max_overflow=16)
+def _engine_of_process(pid: int, *, behind_door: bool) -> Engine:
+    return _make_engine(f"process {pid}", behind_door=behind_door, pool_size=4, max_overflow=16)
 
 
 @functools.cache
-def _autocommit_engine_of_process(pid: int) -> Engine:
+def _autocommit_engine_of_process(pid: int, *, behind_door: bool) -> Engine:
     return _make_engine(
         f"process {pid}",
+        behind_door=behind_door,
         # As many as the web has threads: those beyond are closed after use, and a new one costs more than many statements.
         pool_size=16,
         max_overflow=4,
@@ -64,7 +68,7 @@ def _autocommit_engine_of_process(pid: int) -> Engine:
     )
 
 
-def _make_engine(application: str, **options: Any) -> Engine:
+def _make_engine(application: str, *, behind_door: bool, **options: Any) -> Engine:
     made = create_engine(
         settings.load().sqlalchemy_url,
         pool_timeout=4,
@@ -75,7 +79,11 @@ def _make_engine(application: str, **options: Any) -> Engine:
         **options,
     )
     event.listen(made, "checkin", _note_use)
-    event.listen(made, "checkout", _ask_whether_alive)
+    if behind_door:
+        event.listen(made, "connect", _take_role)
+        event.listen(made, "checkout", _say_for_whom)
+    else:
+        event.listen(made, "checkout", _ask_whether_alive)
     return made
 
 
@@ -98,14 +106,61 @@ def _ask_whether_alive(connection: Any, record: ConnectionPoolEntry, _proxy: obj
         raise sqlalchemy.exc.DisconnectionError from error
 
 
+def _take_role(connection: psycopg.Connection[Any], _record: ConnectionPoolEntry) -> None:
+    """Let a new connection be one to which row-level security applies, from its first statement to its last."""
+    taken = connection.execute(web_role.TAKE, {"role": settings.load().web_database_role}).fetchone()
+    connection.commit()
+    if taken is None:
+        log.warning("rows are not guarded by PostgreSQL; see `reckoner doctor`")
+
+
+def _say_for_whom(connection: psycopg.Connection[Any], record: ConnectionPoolEntry, proxy: object) -> None:
+    """Say whose rows are asked for, before anything can be asked over this connection.
+
+    It is said to the session and not to each transaction, and not again to one that the same organisation had before, so
+    that it costs nothing where one organisation asks often, and one trip to the database where it is another's turn.
+
+    Raises:
+        sqlalchemy.exc.DisconnectionError: the connection is not alive; the pool understands this.
+    """
+    door = row_access.door()
+    organisation = str(door.organisation_id) if door is not None and door.organisation_id is not None else ""
+    if record.info.get("organisation", "") == organisation:
+        _ask_whether_alive(connection, record, proxy)
+        return
+    is_autocommit = connection.autocommit
+    try:
+        # Not in a transaction, whose end could take it back.
+        connection.autocommit = True
+        connection.execute(_FOR_WHOM, (organisation,))
+        connection.autocommit = is_autocommit
+    except psycopg.OperationalError as error:
+        raise sqlalchemy.exc.DisconnectionError from error
+    record.info["organisation"] = organisation
+
+
+_FOR_WHOM = "SELECT set_config('reckoner.organisation_id', %s, false)"
+
+
 def engine() -> Engine:
-    """Return this process's engine. A forked child gets its own: a connection used by two processes is corrupted."""
-    return _engine_of_process(os.getpid())
+    """Return this process's engine; what is behind a door has one of its own, whose connections have the web's role.
+
+    A forked child gets its own: a connection used by two processes is corrupted.
+    """
+    return _engine_of_process(os.getpid(), behind_door=row_access.door() is not None)
 
 
 def statement_engine() -> Engine:
-    """Return this process's engine for statements that are transactions of their own."""
-    return _autocommit_engine_of_process(os.getpid())
+    """Return this process's engine, of which there are two likewise, for statements that are transactions of their own."""
+    return _autocommit_engine_of_process(os.getpid(), behind_door=row_access.door() is not None)
+
+
+def dispose() -> None:
+    """Close the connections of this process that are not in use, and forget how they were made."""
+    for make in (_engine_of_process, _autocommit_engine_of_process):
+        for behind_door in (False, True):
+            make(os.getpid(), behind_door=behind_door).dispose()
+        make.cache_clear()
 
 
 @contextmanager

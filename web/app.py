@@ -3,7 +3,7 @@
 import flask
 from flask import json
 
-from web import errors, request_log
+from web import errors, request_log, row_door
 from web.resources import customers, datasets, documents, health, imports, jobs, metrics, report_types, reports
 
 # Bodies other than uploads are a few parameters.
@@ -34,4 +34,5 @@ def create_app() -> flask.Flask:
     errors.register(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    app.wsgi_app = row_door.RowDoor(app.wsgi_app)  # type: ignore[method-assign]
     return app

@@ -11,7 +11,7 @@ import flask
 import sqlalchemy.exc
 import structlog
 
-from models import job_states, organisations, session
+from models import job_states, organisations, row_access, session
 from models.api_key import Scope
 from models.job_states import JobKind
 from web import known_keys, problem_types, problems
@@ -90,8 +90,20 @@ def demand(*any_of: Scope) -> None:
 
 
 def _identify() -> Caller:
+    """Return who is asking, and let the request see the rows of their organisation, which it does not before."""
     secret = _secret_of_request()
-    return _known().find(secret) or _look_up(secret)
+    who = _known().find(secret)
+    if who is None:
+        return _look_up(secret)
+    _open_door(who.organisation_id)
+    return who
+
+
+def _open_door(organisation_id: uuid.UUID) -> None:
+    door = row_access.door()
+    if door is None:
+        raise RuntimeError("a request came in beside the door of web.row_door")
+    door.open_for(organisation_id)
 
 
 @functools.cache
@@ -105,6 +117,7 @@ def _look_up(secret: str) -> Caller:
         key = organisations.find_valid_key(db, secret)
     if key is None:
         raise _unauthenticated("The API key is unknown, expired or revoked.", error="invalid_token")
+    _open_door(key.organisation_id)
     who = Caller(
         organisation_id=key.organisation_id,
         timezone=key.timezone,

@@ -338,17 +338,16 @@ def test_a_paused_broker_does_not_hold_a_scrape_up(http: Http, redis_server: sub
 
 
 def test_without_a_database_that_is_what_is_told(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
-    session.engine().dispose()
+    session.dispose()
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@/nothing?host=/nonexistent")
     settings.load.cache_clear()
-    session._engine_of_process.cache_clear()
     try:
         found = Figures(http)
         told = http.get("/readyz")
     finally:
         monkeypatch.undo()
         settings.load.cache_clear()
-        session._engine_of_process.cache_clear()
+        session.dispose()
     assert found.get("database_up") == 0
     assert not found.counters()
     assert told.status_code == 503

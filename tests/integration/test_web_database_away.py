@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from models import session, settings
+from models import row_access, session, settings
 from tests.integration import web_api
 from tests.integration.web_api import CSV, Answer, Caller
 from web import problem_types
@@ -51,11 +51,6 @@ def execute(*statements: str) -> None:
             db.execute(sqlalchemy.text(statement))
 
 
-def dispose() -> None:
-    session.engine().dispose()
-    session.statement_engine().dispose()
-
-
 @contextmanager
 def trigger(caller: Caller, body: str, *, at_commit: bool = False) -> Iterator[None]:
     """Let PostgreSQL itself do something when it takes in a job of this organisation, or when it commits one."""
@@ -66,7 +61,7 @@ def trigger(caller: Caller, body: str, *, at_commit: bool = False) -> Iterator[N
         else "TRIGGER {} BEFORE INSERT ON jobs"
     )
     execute(
-        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NEW; END $$",
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN {body}; RETURN NEW; END $$",
         f"CREATE {when.format(name)} FOR EACH ROW WHEN (NEW.organisation_id = '{caller.organisation_id}') "
         f"EXECUTE FUNCTION {name}()",
     )
@@ -126,7 +121,7 @@ def test_a_backend_that_dies_at_the_commit_leaves_the_outcome_unknown(ready: Cal
 
 def test_a_read_only_database(ready: Caller) -> None:
     execute("ALTER DATABASE reckoner SET default_transaction_read_only = on")
-    dispose()
+    session.dispose()
     try:
         expect(ready.post("/v1/reports", RFM), problem_types.DATABASE_UNAVAILABLE)
         assert reports(ready) == 0, "reading still works"
@@ -134,12 +129,12 @@ def test_a_read_only_database(ready: Caller) -> None:
         with session.statement_engine().connect() as connection:
             connection.execute(sqlalchemy.text("SET default_transaction_read_only = off"))
             connection.execute(sqlalchemy.text("ALTER DATABASE reckoner RESET default_transaction_read_only"))
-        dispose()
+        session.dispose()
     assert ready.post("/v1/reports", RFM).status_code == 202
 
 
 def test_no_connection_left_in_the_pool(ready: Caller) -> None:
-    with contextlib.ExitStack() as taken:
+    with contextlib.ExitStack() as taken, row_access.behind(row_access.Door()):
         for engine in (session.engine(), session.statement_engine()):
             with contextlib.suppress(sqlalchemy.exc.TimeoutError):
                 while True:
@@ -151,7 +146,7 @@ def test_no_connection_left_in_the_pool(ready: Caller) -> None:
 
 
 def test_no_connection_left_in_postgresql(ready: Caller, database: settings.Settings) -> None:
-    dispose()
+    session.dispose()
     with contextlib.ExitStack() as taken:
         with contextlib.suppress(psycopg.OperationalError):
             while True:

@@ -283,12 +283,9 @@ def test_a_request_id_that_is_not_sound_is_replaced(caller: Caller) -> None:
 def test_without_a_database_nothing_is_accepted(
     database: settings.Settings, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session.engine().dispose()
-    session.statement_engine().dispose()
+    session.dispose()
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@/nothing?host=/nonexistent")
     settings.load.cache_clear()
-    session._engine_of_process.cache_clear()
-    session._autocommit_engine_of_process.cache_clear()
     try:
         refused = caller.post("/v1/reports", {"type": "rfm"})
         state = caller.get("/readyz")
@@ -296,8 +293,7 @@ def test_without_a_database_nothing_is_accepted(
     finally:
         monkeypatch.undo()
         settings.load.cache_clear()
-        session._engine_of_process.cache_clear()
-        session._autocommit_engine_of_process.cache_clear()
+        session.dispose()
     problem(refused, 503, "database-unavailable")
     assert int(refused.headers["Retry-After"]) >= 1
     assert (state.status_code, state.json["status"]) == (503, "unavailable")

@@ -7,7 +7,7 @@ import flask
 import sqlalchemy.exc
 
 import celeryconfig
-from models import heartbeat, liveness, queues, session, settings, upkeep
+from models import heartbeat, liveness, queues, row_access, session, settings, upkeep
 from models.heartbeat import ProcessKind
 from models.queues import QueueState
 from models.upkeep import Upkeep
@@ -78,7 +78,7 @@ def _readiness() -> health_schemas.Readiness:
 
 
 def _look() -> _Seen:
-    with session.transaction() as db:
+    with row_access.of_all_organisations(), session.transaction() as db:
         return _Seen(
             since_worker=heartbeat.seconds_since_last(db, ProcessKind.WORKER),
             since_beat=heartbeat.seconds_since_last(db, ProcessKind.BEAT),
