@@ -59,7 +59,7 @@ def test_every_table_is_somebodys_or_known_to_be_nobodys() -> None:
                 "FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
             )
         )
-        guarded: dict[str, bool] = dict(rows)
+        guarded: dict[str, bool] = dict(rows.all())
     assert {name for name, has_policy in guarded.items() if not has_policy} == NOBODYS
 
 
