@@ -2,7 +2,6 @@
 
 import datetime as dt
 import hashlib
-import random
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -12,47 +11,16 @@ import pytest
 
 from analytics import errors, result
 from analytics.catalogue import registry
+from tests.unit.reports import crowds
 
 Ask = Callable[..., result.Result]
 MakeOrder = Callable[..., dict[str, Any]]
-START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
-DAY = dt.timedelta(days=1)
-
-
-def _order(
-    number: int, customer: str | None, day: float, amount: str = "10", *, zone_currency: str = "GBP"
-) -> dict[str, Any]:
-    return {
-        "order_id": f"o{number:05}",
-        "customer_id": customer,
-        "ordered_at": START + day * DAY,
-        "amount": Decimal(amount),
-        "currency": zone_currency,
-        "kind": "refund" if Decimal(amount) < 0 else "sale",
-        "channel": ["web", "shop"][number % 2],
-    }
-
-
-def _crowd(customers: int = 150, *, seed: int = 1) -> list[dict[str, Any]]:
-    """People who come back at rates of their own, some of whom stop, in half a year of orders."""
-    chance = random.Random(seed)  # noqa: S311 - customers, not secrets
-    orders: list[dict[str, Any]] = []
-    for person in range(customers):
-        day, rate = chance.uniform(0, 60), chance.gammavariate(1.0, 0.08)
-        worth, leaves = chance.gammavariate(4, 5), chance.betavariate(0.7, 2.5)
-        while day < 180:
-            amount = f"{max(0.01, chance.gammavariate(5, worth / 5)):.2f}"
-            orders.append(_order(len(orders), f"c{person:03}", day, amount))
-            day += 1 + chance.expovariate(rate + 1e-9)
-            if chance.random() < leaves:
-                break
-    # The data reach to the end whoever came.
-    return [*orders, _order(99_999, None, 179.9, "1")]
+START, DAY, _order = crowds.START, crowds.DAY, crowds.order
 
 
 @pytest.fixture(scope="module")
 def crowd() -> list[dict[str, Any]]:
-    return _crowd()
+    return crowds.crowd()
 
 
 def _by_customer(answer: result.Result) -> dict[str, dict[str, Any]]:
@@ -273,7 +241,7 @@ def _same(one: result.Result, other: result.Result) -> bool:
 
 
 def test_other_currencies_never_add_up(ask: Ask, crowd: list[dict[str, Any]]) -> None:
-    foreign = [_order(2000 + n, f"c{n:03}", 100 + n, "1000", zone_currency="USD") for n in range(20)]
+    foreign = [_order(2000 + n, f"c{n:03}", 100 + n, "1000", currency="USD") for n in range(20)]
     answer = ask("clv", {}, orders=[*crowd, *foreign])
     assert answer.summary["params"] == ask("clv", {}, orders=crowd).summary["params"]
     assert answer.dropped["unconverted"] == 20
