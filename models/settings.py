@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     port: NonNegativeInt = Field(default=8000, description="Port of the web server; 0 = choose a free one")
     web_threads: PositiveInt = Field(default=16, description="Threads of the web process")
     max_upload_bytes: PositiveInt = Field(default=5 * 1024**3, description="Largest accepted upload")
+    rendered_bytes: NonNegativeInt = Field(
+        default=1024**3, description="Room for results rendered into files, kept for minutes for whoever reads them in parts"
+    )
 
     flower_port: NonNegativeInt = Field(default=5555, description="Port of Flower, on loopback; 0 = choose a free one")
     flower_user: str = Field(default="reckoner", description="User name for Flower")
@@ -98,7 +101,7 @@ class Settings(BaseSettings):
         default=False,
         description="Start although `reckoner doctor` calls a setting unsafe. The promise does not hold then",
     )
-    result_retention_days: PositiveInt = Field(default=30, description="How long results are kept after a job finished")
+    result_retention_days: PositiveInt = Field(default=30, description="How long results are kept after they were made or last reused")
     lake_retention_days: PositiveInt = Field(
         default=30,
         description="How long a version of a dataset can still be read, and restored, after a newer one has come",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import flask
+from werkzeug.datastructures import MIMEAccept
 
 from web import problem_types, problems
 
@@ -18,6 +19,7 @@ class Format:
         first_chunk_only: whether it shows the first rows only, and says so.
         is_file: whether it is made as a whole, and not piece by piece.
         is_picture: whether it shows one chart and no rows.
+        is_compressed: whether there is nothing left for a content coding to gain.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Format:
     first_chunk_only: bool = False
     is_file: bool = False
     is_picture: bool = False
+    is_compressed: bool = False
 
     @property
     def content_type(self) -> str:
@@ -37,11 +40,18 @@ CSV = Format("csv", ("text/csv",))
 NDJSON = Format("ndjson", ("application/x-ndjson", "application/jsonl"))
 HTML = Format("html", ("text/html",), shown_by_browsers=True, first_chunk_only=True)
 
-PARQUET = Format("parquet", ("application/vnd.apache.parquet",), is_file=True)
-XLSX = Format("xlsx", ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",), is_file=True)
-PDF = Format("pdf", ("application/pdf",), shown_by_browsers=True, first_chunk_only=True, is_file=True)
+PARQUET = Format("parquet", ("application/vnd.apache.parquet",), is_file=True, is_compressed=True)
+XLSX = Format(
+    "xlsx",
+    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",),
+    is_file=True,
+    is_compressed=True,
+)
+PDF = Format(
+    "pdf", ("application/pdf",), shown_by_browsers=True, first_chunk_only=True, is_file=True, is_compressed=True
+)
 SVG = Format("svg", ("image/svg+xml",), shown_by_browsers=True, is_file=True, is_picture=True)
-PNG = Format("png", ("image/png",), shown_by_browsers=True, is_file=True, is_picture=True)
+PNG = Format("png", ("image/png",), shown_by_browsers=True, is_file=True, is_picture=True, is_compressed=True)
 # Rejected rows as a file to be mended. The name is also how the file ends.
 ROWS = Format("rows.csv", ("text/comma-separated-values",))
 
@@ -65,7 +75,9 @@ def chosen(wanted: str | None, available: tuple[Format, ...]) -> Format:
     if not accepted:
         return available[0]
     offered = {media_type: one for one in available for media_type in one.media_types}
-    best = accepted.best_match(offered)
+    # A parameter says how the rows are to be read, as in `text/csv; header=present`; it is no other format.
+    bare = MIMEAccept([(value.split(";")[0].strip(), quality) for value, quality in accepted])
+    best = bare.best_match(offered)
     if best is None:
         raise _not_acceptable("None of the media types in the Accept header is available.", available)
     return offered[best]

@@ -63,7 +63,7 @@ def _refuse_unsafe() -> None:
 
 
 def post_worker_init(_worker: Any) -> None:
-    from web import memory, openapi, patience  # noqa: PLC0415 - see the remark above
+    from web import memory, openapi, patience, result_files  # noqa: PLC0415 - see the remark above
     from workers import celery, logs  # noqa: PLC0415 - see the remark above
 
     logs.configure()
@@ -72,6 +72,7 @@ def post_worker_init(_worker: Any) -> None:
     session.engine()
     celery.app.finalize()
     openapi.document()
+    result_files.remove_abandoned()
     memory.keep_small()
 
 

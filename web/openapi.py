@@ -36,7 +36,19 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
         "description": "`true`: an earlier request with the same idempotency key has made this job; nothing new was accepted",
         "schema": {"type": "string", "enum": ["true"]},
     },
-    "ETag": {"description": "Strong validator of this result in this format", "schema": {"type": "string"}},
+    "ETag": {
+        "description": "Strong validator of this result in this format and content coding",
+        "schema": {"type": "string"},
+    },
+    "Accept-Ranges": {
+        "description": "`bytes`: `Range` can ask for parts; `none`: not of this content coding",
+        "schema": {"type": "string", "enum": ["bytes", "none"]},
+    },
+    "Content-Encoding": {
+        "description": "How the body is compressed, where `Accept-Encoding` allows it",
+        "schema": {"type": "string", "enum": ["gzip", "zstd"]},
+    },
+    "Vary": {"description": "Which headers of the request have chosen the answer", "schema": {"type": "string"}},
     "Content-Range": {"description": "Which bytes of how many these are", "schema": {"type": "string"}},
     "Content-Disposition": {"description": "Name for the download", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
@@ -185,6 +197,12 @@ def _headers_read(operation: Operation) -> Iterable[dict[str, Any]]:
         names[idempotency_key.HEADER] = IDEMPOTENCY
     if 304 in operation.replies:
         names["If-None-Match"] = "The ETag of the result you have"
+    if 206 in operation.replies:
+        names["Range"] = "One part of the bytes, such as `bytes=1000-`"
+        names["If-Range"] = (
+            "The ETag of the bytes you have the beginning of; if they are others now, all of them are sent"
+        )
+        names["Accept-Encoding"] = "Content codings to choose from: `zstd`, `gzip`; a part is never compressed"
     for name, description in names.items():
         yield {
             "name": name,

@@ -51,7 +51,7 @@ NO_RESULT = (
     problem_types.RESULT_EXPIRED,
     problem_types.RESULT_ERASED,
 )
-RESULT_HEADERS = ("ETag", "Content-Disposition")
+RESULT_HEADERS = ("ETag", "Content-Disposition", "Content-Encoding", "Accept-Ranges", "Vary")
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,8 @@ REPORTS = (
                 "The result", media_types=tuple(one.media_types[0] for one in formats.OF_RESULT), headers=RESULT_HEADERS
             ),
             206: Reply(
-                "A part of it, where `Range` asks for one of a format that is a file",
-                media_types=tuple(one.media_types[0] for one in formats.OF_RESULT if one.is_file),
+                "A part of it, where `Range` asks for one; of the bytes without a content coding",
+                media_types=tuple(one.media_types[0] for one in formats.OF_RESULT),
                 headers=(*RESULT_HEADERS, "Content-Range"),
             ),
             304: Reply("Unchanged since it was fetched with this ETag", media_types=(), headers=("ETag",)),
@@ -190,11 +190,22 @@ IMPORTS = (
                 media_types=tuple(one.media_types[0] for one in formats.OF_REJECTS),
                 headers=RESULT_HEADERS,
             ),
+            206: Reply(
+                "A part of them, where `Range` asks for one; of the bytes without a content coding",
+                media_types=tuple(one.media_types[0] for one in formats.OF_REJECTS),
+                headers=(*RESULT_HEADERS, "Content-Range"),
+            ),
             304: Reply("Unchanged since it was fetched with this ETag", media_types=(), headers=("ETag",)),
         },
         scopes=(Scope.DATASETS_READ,),
         query=schemas.ResultQuery,
-        problems=(*NO_SUCH_JOB, problem_types.NOT_ACCEPTABLE, *NO_RESULT),
+        problems=(
+            *NO_SUCH_JOB,
+            problem_types.NOT_ACCEPTABLE,
+            problem_types.RANGE_NOT_SATISFIABLE,
+            problem_types.STORAGE_FULL,
+            *NO_RESULT,
+        ),
     ),
 )
 

@@ -58,7 +58,8 @@ NOT_ACCEPTABLE = ProblemType(
     "not-acceptable",
     406,
     "The result is not available in this format",
-    "Ask for one of the formats in `available`, by the `Accept` header or by `?format=`.",
+    "Ask for one of the formats in `available`, by the `Accept` header or by `?format=`; or, where `available_codings` is "
+    "there, take one of those by `Accept-Encoding`.",
 )
 RANGE_NOT_SATISFIABLE = ProblemType(
     "range-not-satisfiable",

@@ -45,8 +45,9 @@ def render_start(fmt: str, header: Mapping[str, Any]) -> bytes:
     return _stream().render_start(fmt, header)
 
 
-def render_chunk(fmt: str, header: Mapping[str, Any], data: bytes, is_first: bool) -> bytes:  # noqa: FBT001 - a process pool passes arguments by position
-    return _stream().render_chunk(fmt, header, data, is_first)
+def render_chunk(fmt: str, header: Mapping[str, Any], data: bytes, is_first: bool, target: str) -> None:  # noqa: FBT001 - a process pool passes arguments by position
+    """Render a chunk into a file that is there, and empty."""
+    Path(target).write_bytes(_stream().render_chunk(fmt, header, data, is_first))
 
 
 def render_end(fmt: str, header: Mapping[str, Any]) -> bytes:

@@ -74,5 +74,5 @@ def _compare(stored: tuple[StoredResult, StoredResult], *, limit: int) -> dict[s
 
 def _side(stored: StoredResult, folder: Path) -> render_child.Side:
     folder.mkdir()
-    pieces = result_files.write_chunks(stored, folder, results.read_chunk)
+    pieces = result_files.write_chunks(stored, folder)
     return stored.header, [str(piece) for piece in pieces]

@@ -1,28 +1,37 @@
-"""A stored result as an answer: checked, named, and rendered chunk by chunk while it goes out."""
+"""A stored result as an answer: checked, named, in the format and the coding that are wanted, whole or in part."""
 
 import itertools
-import uuid
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import flask
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from models import erasure_traces, result, session
 from models.job import Job
 from models.job_states import JobKind, JobStatus
-from models.result import Chunk, StoredResult
-from web import formats, job_object, problem_types, problems, render_child, render_pool, result_files
+from models.result import StoredResult
+from web import (
+    byte_ranges,
+    codings,
+    errors,
+    file_names,
+    formats,
+    job_object,
+    kept_files,
+    problem_types,
+    problems,
+    rendering_version,
+    result_files,
+    result_stream,
+)
+from web.codings import Coding
 
 # The page carries its own style and pictures and fetches nothing; whatever a cell smuggled in could not run.
 HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox allow-downloads"
 )
-
-BYTES_PER_WRITE = 64 * 1024
-
-
-class ResultVanishedError(RuntimeError):
-    """A result was removed while it was being sent; the connection is cut, so that nobody takes a part for the whole."""
 
 
 def require_succeeded(job: Job) -> None:
@@ -66,31 +75,141 @@ def stored_result(job: Job) -> StoredResult:
     return stored
 
 
-def answer(job: Job, stored: StoredResult, fmt: formats.Format, *, name: str, chart: int = 0) -> flask.Response:
-    """Answer with a result in a format, or with 304 where the caller has it already; `chart` is what a picture shows."""
-    etag = f"{stored.sha256}-{chart}.{fmt.name}" if fmt.is_picture else f"{stored.sha256}-{fmt.name}"
-    if flask.request.if_none_match.contains_weak(etag):
-        response = flask.Response(status=304)
-    else:
-        # Only the result of a report is a number that somebody may want to have explained.
-        manifest = f"{job_object.address(job)}/manifest" if job.kind == JobKind.REPORT else None
-        header = {**stored.header, "row_count": stored.row_count, "manifest": manifest}
-        if fmt.is_file:
-            about = {**header, "made": stored.manifest}
-            response = result_files.answer(stored, about, result_files.Wanted(fmt, chart, etag), read_chunk)
-        else:
-            response = flask.Response(_sliced(_begun(_pieces(stored, fmt, header))), content_type=fmt.content_type)
-        response.headers["Content-Disposition"] = f'{_disposition(fmt)}; filename="{name}.{fmt.name}"'
-    response.set_etag(etag)
+@dataclass(frozen=True, slots=True)
+class _Representation:
+    """A result in one format: what it is rendered from, and the validator of exactly these bytes."""
+
+    stored: StoredResult
+    format: formats.Format
+    header: dict[str, Any]
+    chart: int
+    etag: str
+
+    @property
+    def name(self) -> str:
+        """The validator holds at one address; the files of a process are of many."""
+        return f"{self.stored.job_id}/{self.etag}"
+
+    def etag_in(self, coding: Coding) -> str:
+        return self.etag if coding is Coding.IDENTITY else f"{self.etag}-{coding}"
+
+    def pieces(self) -> Iterator[bytes]:
+        return result_stream.pieces(self.stored, self.format, self.header)
+
+    def file(self) -> kept_files.Reading:
+        return kept_files.shelf().find_or_make(self.name, self._made)
+
+    def _made(self) -> BinaryIO:
+        if self.format.is_file:
+            return result_files.render(self.stored, self.header, self.format, self.chart)
+        return result_files.gather(self.pieces())
+
+
+def answer(job: Job, stored: StoredResult, fmt: formats.Format, *, words: str, chart: int = 0) -> flask.Response:
+    """Answer with a result in a format, with a part of it, or with 304 where the caller has it already.
+
+    Args:
+        job: whose result it is.
+        stored: the result.
+        fmt: the format.
+        words: what to call a download of a job without a label.
+        chart: which one a picture shows.
+
+    Raises:
+        problems.Problem: it has no such chart, there is no room to render it, or the request takes no coding there is.
+        werkzeug.exceptions.RequestedRangeNotSatisfiable: it has no such part.
+    """
+    wanted = _representation(job, stored, fmt, chart)
+    accepted = codings.accepted(compressible=not fmt.is_compressed)
+    if not accepted:
+        raise _no_coding()
+    # A caller that has the bytes in any coding it takes needs no others.
+    had = (one for one in accepted if flask.request.if_none_match.contains_weak(wanted.etag_in(one)))
+    unchanged = next(had, None)
+    response, coding = (flask.Response(status=304), unchanged) if unchanged else _sendable(wanted, accepted)
+    response.set_etag(wanted.etag_in(coding))
     response.headers["Cache-Control"] = "private, no-cache"
-    response.headers["Vary"] = "Accept, Authorization"
+    response.headers["Vary"] = "Accept, Accept-Encoding, Authorization"
+    if response.status_code == 304:
+        return response
+    name = file_names.named(job.label, words, job.id)
+    response.content_type = fmt.content_type
+    response.headers["Content-Disposition"] = file_names.disposition(f"{name}.{fmt.name}", shown=fmt.shown_by_browsers)
+    # Parts are parts of the bytes as they are: a part of what is compressed on the fly could not be continued later.
+    response.headers["Accept-Ranges"] = "bytes" if coding is Coding.IDENTITY else "none"
+    if coding is not Coding.IDENTITY:
+        response.headers["Content-Encoding"] = coding.value
     if fmt in (formats.HTML, formats.SVG):
         response.headers["Content-Security-Policy"] = HTML_POLICY
     return response
 
 
-def _disposition(fmt: formats.Format) -> str:
-    return "inline" if fmt.shown_by_browsers else "attachment"
+def _representation(job: Job, stored: StoredResult, fmt: formats.Format, chart: int) -> _Representation:
+    # Only the result of a report is a number that somebody may want to have explained.
+    manifest = f"{job_object.address(job)}/manifest" if job.kind == JobKind.REPORT else None
+    header = {**stored.header, "row_count": stored.row_count, "manifest": manifest}
+    if fmt.is_file:
+        header["made"] = stored.manifest
+    if fmt.is_picture and chart >= len(header["charts"]):
+        raise _no_chart(header, chart)
+    shown = f"{chart}.{fmt.name}" if fmt.is_picture else fmt.name
+    etag = f"{stored.sha256}-{shown}-{rendering_version.digest()}"
+    return _Representation(stored, fmt, header, chart, etag)
+
+
+def _sendable(wanted: _Representation, accepted: tuple[Coding, ...]) -> tuple[flask.Response, Coding]:
+    """Choose how to make the bytes: from a file where parts or the length are worth one, else while they go out."""
+    try:
+        if Coding.IDENTITY in accepted and byte_ranges.is_wanted(wanted.etag):
+            return _part(wanted.file()), Coding.IDENTITY
+        coding = accepted[0]
+        kept = wanted.file() if wanted.format.is_file else kept_files.shelf().find(wanted.name)
+        if kept is not None:
+            return _from_file(kept, coding), coding
+        if result_stream.is_short(wanted.stored, wanted.format):
+            return _at_once(wanted, accepted)
+        if flask.request.method == "HEAD":
+            return flask.Response(iter(())), coding
+        return flask.Response(codings.compressed(_begun(wanted.pieces()), coding)), coding
+    except OSError as error:
+        if errors.is_storage_full(error):
+            raise problems.Problem(
+                problem_types.STORAGE_FULL, "The disk is full; nothing could be rendered."
+            ) from error
+        raise
+
+
+def _part(kept: kept_files.Reading) -> flask.Response:
+    try:
+        part = byte_ranges.of_request(kept.size)
+    except RequestedRangeNotSatisfiable:
+        kept.close()
+        raise
+    response = _closing(kept, kept.pieces(part), status=206)
+    response.content_length = len(part)
+    response.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{kept.size}"
+    return response
+
+
+def _from_file(kept: kept_files.Reading, coding: Coding) -> flask.Response:
+    response = _closing(kept, codings.compressed(kept.pieces(range(kept.size)), coding), status=200)
+    if coding is Coding.IDENTITY:
+        response.content_length = kept.size
+    return response
+
+
+def _closing(kept: kept_files.Reading, pieces: Iterator[bytes], *, status: int) -> flask.Response:
+    response = flask.Response(pieces, status=status)
+    response.call_on_close(kept.close)
+    return response
+
+
+def _at_once(wanted: _Representation, accepted: tuple[Coding, ...]) -> tuple[flask.Response, Coding]:
+    """Render a short result; a very short one is not worth compressing."""
+    data = result_stream.whole(wanted.stored, wanted.format, wanted.header)
+    is_tiny = len(data) < codings.WORTH_BYTES and Coding.IDENTITY in accepted
+    coding = Coding.IDENTITY if is_tiny else accepted[0]
+    return flask.Response(codings.compressed_whole(data, coding)), coding
 
 
 def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -99,37 +218,19 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     return itertools.chain(first, pieces)
 
 
-def _sliced(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Cut pieces into what even a slow client takes within the patience of `web.gunicorn`, which is reckoned per write."""
-    for piece in pieces:
-        for start in range(0, len(piece), BYTES_PER_WRITE):
-            yield piece[start : start + BYTES_PER_WRITE]
+def _no_coding() -> problems.Problem:
+    return problems.Problem(
+        problem_types.NOT_ACCEPTABLE,
+        "Accept-Encoding refuses every coding there is, and bytes without one. Available: zstd, gzip, identity.",
+        facts={"available_codings": [coding.value for coding in Coding]},
+    )
 
 
-def _pieces(stored: StoredResult, fmt: formats.Format, header: dict[str, Any]) -> Iterator[bytes]:
-    """Render chunk by chunk; where there is at most one, all at once, because each call of the pool costs milliseconds."""
-    pool = render_pool.pool()
-    rows_wanted = min(stored.row_count, 1) if fmt.first_chunk_only else stored.row_count
-    first = read_chunk(stored.job_id, 0) if rows_wanted else None
-    if first is None or first.row_count >= rows_wanted:
-        yield pool.run(render_child.render_whole, fmt.name, header, first.data if first is not None else None)
-        return
-    yield pool.run(render_child.render_start, fmt.name, header)
-    yield pool.run(render_child.render_chunk, fmt.name, header, first.data, True)
-    rows = first.row_count
-    for position in itertools.count(1):
-        if rows >= rows_wanted:
-            break
-        chunk = read_chunk(stored.job_id, position)
-        yield pool.run(render_child.render_chunk, fmt.name, header, chunk.data, False)
-        rows += chunk.row_count
-    yield pool.run(render_child.render_end, fmt.name, header)
-
-
-def read_chunk(job_id: uuid.UUID, position: int) -> Chunk:
-    """Read one chunk in a transaction of its own: a slow reader must not hold one open for as long as it likes."""
-    with session.transaction() as db:
-        chunk = result.read_chunk(db, job_id, position)
-    if chunk is None:
-        raise ResultVanishedError(f"result {job_id} has no chunk {position}")
-    return chunk
+def _no_chart(header: dict[str, Any], chart: int) -> problems.Problem:
+    titles = [found["title"] for found in header["charts"]]
+    counted = f"{len(titles)} charts, counted from 0" if len(titles) != 1 else "one chart, number 0"
+    return problems.Problem(
+        problem_types.NOT_FOUND,
+        f"The result has {counted}; there is no chart {chart}." if titles else "The result has no chart.",
+        facts={"charts": titles},
+    )

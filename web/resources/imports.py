@@ -77,7 +77,7 @@ def rejects(job_id: str) -> flask.Response:
     wanted = query.read(schemas.ResultQuery).format
     job = job_views.find(job_id, JobKind.IMPORT)
     fmt = formats.chosen(wanted, formats.OF_REJECTS)
-    return results.answer(job, results.stored_result(job), fmt, name=f"{job.type}-rejects-{job.id}")
+    return results.answer(job, results.stored_result(job), fmt, words=f"{job.type}-rejects")
 
 
 def _submit(kind: JobKind, type_: str, options: import_query.AnyQuery) -> accepting.Accepted:

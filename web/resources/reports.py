@@ -36,9 +36,10 @@ def submit() -> flask.Response:
     request = _request()
     if options.dry_run:
         with session.transaction() as db:
-            return job_object.as_json(report_plan.dry_run(report_plan.make(db, request, auth.caller())))
-    key = _key(request)
-    return accepting.answer(accepting.accept(lambda db: _new_job(db, request), key), options.wait)
+            plan = report_plan.make(db, request, auth.caller())
+            return job_object.as_json(report_plan.dry_run(db, plan, report_plan.reuse(request)))
+    accepted = accepting.accept(lambda db: _new_job(db, request), _key(request), instead=report_plan.reuse(request))
+    return accepting.answer(accepted, options.wait)
 
 
 @blueprint.get("")
@@ -71,7 +72,7 @@ def result(job_id: str) -> flask.Response:
     wanted = query.read(schemas.ReportResultQuery)
     job = job_views.find(job_id, JobKind.REPORT)
     fmt = formats.chosen(wanted.format, formats.OF_RESULT)
-    return results.answer(job, results.stored_result(job), fmt, name=f"{job.type}-{job.id}", chart=wanted.chart)
+    return results.answer(job, results.stored_result(job), fmt, words=job.type, chart=wanted.chart)
 
 
 @blueprint.get("/<job_id>/manifest")
