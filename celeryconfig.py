@@ -37,7 +37,8 @@ task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_
 
 # --- Queues: one explicit direct queue per class of work; topic exchanges lose messages silently after FLUSHALL. ---
 task_queues = [
-    Queue(name, Exchange(name, type="direct"), routing_key=name) for name in ("reports", "imports", "heavy", "upkeep")
+    Queue(name, Exchange(name, type="direct"), routing_key=name)
+    for name in ("reports", "imports", "heavy", "upkeep", "deliveries")
 ]
 task_default_queue = "reports"
 task_default_exchange_type = "direct"
@@ -46,9 +47,10 @@ task_routes = {
     "reports.*": {"queue": "reports"},
     "imports.*": {"queue": "imports"},
     "upkeep.*": {"queue": "upkeep"},
+    "deliveries.*": {"queue": "deliveries"},
 }
 # Not autodiscovery: that looks for `tasks.tasks`, finds none and says nothing.
-imports = ("tasks.reports", "tasks.imports", "tasks.upkeep")
+imports = ("tasks.reports", "tasks.imports", "tasks.upkeep", "tasks.deliveries")
 
 # --- Messages: an id, as JSON. No result backend: the API reads SQL. ---
 task_serializer = "json"
@@ -99,6 +101,17 @@ beat_schedule = {
         "schedule": timedelta(seconds=_settings.rescue_seconds),
         # A sweep that waited this long is replaced by the next one.
         "options": {"expires": 2 * _settings.rescue_seconds},
+    },
+    "deliver": {
+        "task": "deliveries.send",
+        "schedule": timedelta(seconds=_settings.rescue_seconds),
+        "options": {"expires": 2 * _settings.rescue_seconds},
+    },
+    "schedules": {
+        "task": "upkeep.fire_schedules",
+        "schedule": timedelta(seconds=_settings.schedule_seconds),
+        # What is due is decided in SQL: a poke that waited this long is as good as the next one.
+        "options": {"expires": 2 * _settings.schedule_seconds},
     },
     "retain": {
         "task": "upkeep.retain",
