@@ -3,7 +3,7 @@
 import flask
 from flask import json
 
-from web import errors, request_log, row_door
+from web import compressed_answers, errors, request_log, row_door
 from web.resources import customers, datasets, documents, health, imports, jobs, metrics, report_types, reports
 
 # Bodies other than uploads are a few parameters.
@@ -32,6 +32,7 @@ def create_app() -> flask.Flask:
     app.url_map.merge_slashes = False
     request_log.register(app)
     errors.register(app)
+    compressed_answers.register(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.wsgi_app = row_door.RowDoor(app.wsgi_app)  # type: ignore[method-assign]
