@@ -30,4 +30,4 @@ def _is_worth_it(response: flask.Response) -> bool:
     # A validator is of the bytes as they are, and so is a part.
     if "ETag" in response.headers or response.status_code == 206:
         return False
-    return response.mimetype.startswith(_TYPES) and (response.content_length or 0) >= codings.WORTH_BYTES
+    return (response.mimetype or "").startswith(_TYPES) and (response.content_length or 0) >= codings.WORTH_BYTES

@@ -12,7 +12,7 @@ DECODED = {"gzip": gzip.decompress, "zstd": zstd.decompress}
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/v1/report-types", "/v1/report-types/rfm"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/v1/report-types/rfm"])
 def test_long_answers_are_compressed(caller: Caller, path: str, coding: str) -> None:
     plain = caller.get(path)
     assert "Content-Encoding" not in plain.headers
@@ -30,6 +30,6 @@ def test_short_answers_and_problems_are_not(caller: Caller) -> None:
 
 
 def test_who_refuses_everything_is_answered_all_the_same(caller: Caller) -> None:
-    answer = caller.get("/v1/report-types", Accept_Encoding="*;q=0")
+    answer = caller.get("/v1/report-types/rfm", Accept_Encoding="*;q=0")
     assert answer.status_code == 200
-    assert json.loads(answer.data)["data"]
+    assert json.loads(answer.data)["name"] == "rfm"
