@@ -50,6 +50,7 @@ class Decision:
 
     due_at: datetime
     status: OccurrenceStatus
+    decided_at: datetime
     reason: str | None = None
     detail: str | None = None
     job_id: uuid.UUID | None = None
@@ -153,15 +154,12 @@ def decide(session: Session, schedule: Schedule, decision: Decision) -> bool:
         reason=decision.reason,
         detail=decision.detail,
         job_id=decision.job_id,
+        decided_at=decision.decided_at,
     )
     kept = statement.on_conflict_do_nothing(index_elements=["schedule_id", "due_at"]).returning(
         ScheduleOccurrence.due_at
     )
     return session.scalar(kept) is not None
-
-
-def decided_already(session: Session, schedule: Schedule, due_at: datetime) -> bool:
-    return session.get(ScheduleOccurrence, (schedule.id, due_at)) is not None
 
 
 def has_unfinished_job(session: Session, schedule: Schedule) -> bool:

@@ -47,7 +47,8 @@ class Settings(BaseSettings):
     web_threads: PositiveInt = Field(default=16, description="Threads of the web process")
     max_upload_bytes: PositiveInt = Field(default=5 * 1024**3, description="Largest accepted upload")
     rendered_bytes: NonNegativeInt = Field(
-        default=1024**3, description="Room for results rendered into files, kept for minutes for whoever reads them in parts"
+        default=1024**3,
+        description="Room for results rendered into files, kept for minutes for whoever reads them in parts",
     )
 
     flower_port: NonNegativeInt = Field(default=5555, description="Port of Flower, on loopback; 0 = choose a free one")
@@ -75,6 +76,15 @@ class Settings(BaseSettings):
         default=30, description="How long a running job is left alone after the last sign of life"
     )
     rescue_seconds: PositiveInt = Field(default=5, description="How often beat asks for the rescue sweep")
+    schedule_seconds: PositiveInt = Field(default=5, description="How often beat asks for what schedules have due")
+    schedule_late_seconds: PositiveInt = Field(
+        default=60,
+        description="A slot of a schedule that fires later than this was missed: its `catch_up` decides about it",
+    )
+    max_schedules: PositiveInt = Field(default=1_000, description="Schedules that one organisation may have")
+    min_schedule_seconds: Annotated[int, Field(ge=60)] = Field(
+        default=60, description="Shortest time between two slots of a schedule"
+    )
     stall_seconds: Annotated[int, Field(ge=5)] = Field(
         default=60, description="A worker that takes no work for this long, although there is some, is restarted"
     )
@@ -101,7 +111,9 @@ class Settings(BaseSettings):
         default=False,
         description="Start although `reckoner doctor` calls a setting unsafe. The promise does not hold then",
     )
-    result_retention_days: PositiveInt = Field(default=30, description="How long results are kept after they were made or last reused")
+    result_retention_days: PositiveInt = Field(
+        default=30, description="How long results are kept after they were made or last reused"
+    )
     lake_retention_days: PositiveInt = Field(
         default=30,
         description="How long a version of a dataset can still be read, and restored, after a newer one has come",
@@ -133,7 +145,9 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None, description="Address under which people reach this server, for the links in e-mails"
     )
-    smtp_host: str | None = Field(default=None, description="Mail server for deliveries by e-mail; unset = none are made")
+    smtp_host: str | None = Field(
+        default=None, description="Mail server for deliveries by e-mail; unset = none are made"
+    )
     smtp_port: PositiveInt = Field(default=587, description="Its port")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="How the connection to it is protected"
@@ -164,7 +178,9 @@ class Settings(BaseSettings):
             except ValueError:
                 decoded = b""
             if len(decoded) != ENCRYPTION_KEY_BYTES:
-                raise ValueError("each key must be 32 bytes in URL-safe base64; make one with `reckoner webhooks new-key`")
+                raise ValueError(
+                    "each key must be 32 bytes in URL-safe base64; make one with `reckoner webhooks new-key`"
+                )
         return given
 
     @property

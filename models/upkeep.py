@@ -12,6 +12,7 @@ from models.base import Base
 
 class Upkeep(StrEnum):
     RESCUE = "rescue"
+    SCHEDULES = "schedules"
 
 
 class UpkeepRun(Base):

@@ -4,6 +4,7 @@ import structlog
 
 from workers import lake_upkeep, rescue, retention
 from workers.celery import app
+from workers.schedules import firing
 
 log = structlog.get_logger(__name__)
 
@@ -12,6 +13,12 @@ log = structlog.get_logger(__name__)
 def sweep() -> None:
     """Requeue what dead workers held, then publish what is due and has no message."""
     rescue.sweep()
+
+
+@app.task(name="upkeep.fire_schedules")
+def fire_schedules() -> None:
+    """Decide every slot of every schedule that is due."""
+    firing.poke()
 
 
 @app.task(name="upkeep.retain")

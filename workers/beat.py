@@ -12,6 +12,7 @@ from celery import beat
 
 from models import heartbeat, session, settings
 from workers import broker, errors, identity, rescue
+from workers.schedules import firing
 
 SIGN_OF_LIFE_SECONDS = 5.0
 
@@ -54,5 +55,6 @@ class Scheduler(beat.Scheduler):
                 self._give_sign_of_life()
             try:
                 rescue.stand_in()
+                firing.stand_in()
             except errors.DATABASE_AWAY as error:
                 log.warning("stand-in could not reach the database", error=type(error).__name__)

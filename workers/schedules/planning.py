@@ -1,0 +1,81 @@
+"""What a schedule asks for at one slot: when it is due and fires, the report with its dates resolved, and the job for it."""
+
+import dataclasses
+import hashlib
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from models.new_job import NewJob
+from models.organisation import Organisation
+from models.schedule import Schedule
+from workers import report_planning
+from workers.deliveries import receivers
+from workers.refusals import RefusedError
+from workers.report_planning import Plan, Request
+from workers.schedules import relative
+from workers.schedules.recurrence import Recurrence
+
+
+def recurrence_of(schedule: Schedule) -> Recurrence:
+    return Recurrence(schedule.cron, ZoneInfo(schedule.timezone), schedule.starts_at, schedule.ends_at)
+
+
+def fire_at(schedule: Schedule, due_at: datetime) -> datetime:
+    """Return when a slot fires: when it is due, or later by a part of the jitter that is the same whoever reckons it."""
+    if schedule.jitter_seconds == 0:
+        return due_at
+    digest = hashlib.sha256(f"{schedule.id}/{due_at.timestamp()}".encode()).digest()
+    return due_at + timedelta(seconds=int.from_bytes(digest[:8]) % (schedule.jitter_seconds + 1))
+
+
+def go_on(schedule: Schedule, *, after: datetime) -> None:
+    """Let the first slot after a moment be the one that is decided next."""
+    schedule.next_due_at = recurrence_of(schedule).next(after)
+    schedule.next_fire_at = None if schedule.next_due_at is None else fire_at(schedule, schedule.next_due_at)
+
+
+def plan(db: Session, schedule: Schedule, due_at: datetime) -> Plan:
+    """Plan the report of one slot on the data that there are now.
+
+    Raises:
+        workers.refusals.RefusedError: the type is gone, the parameters do not suit it, or the data are not there.
+    """
+    asker = db.get_one(Organisation, schedule.organisation_id)
+    organisation = report_planning.Organisation(id=asker.id, timezone=asker.timezone, currency=asker.currency)
+    try:
+        return report_planning.plan(
+            db, Request(type=schedule.type, params=resolved_params(schedule, due_at)), organisation
+        )
+    except RefusedError as refusal:
+        raise (relative.pointed_at_range(refusal) if relative.RANGE in schedule.params else refusal) from refusal
+
+
+def resolved_params(schedule: Schedule, due_at: datetime) -> dict[str, object]:
+    """Return the parameters of the report at one slot, as a request would give them.
+
+    Raises:
+        workers.refusals.RefusedError: there is no such type, or a relative date is none.
+    """
+    model = report_planning.type_of(schedule.type).params
+    return relative.resolve(schedule.params, model=model, due_at=due_at, zone=ZoneInfo(schedule.timezone))
+
+
+def new_job(
+    schedule: Schedule,
+    made: Plan,
+    *,
+    due_at: datetime,
+    request_id: str | None = None,
+    traceparent: str | None = None,
+) -> NewJob:
+    """Return the job of one slot, or of a run that somebody asked for."""
+    job = made.new_job(
+        priority=schedule.priority,
+        label=schedule.label or schedule.name,
+        request_id=request_id,
+        traceparent=traceparent,
+    )
+    targets = receivers.expand(schedule.organisation_id, schedule.deliveries)
+    return dataclasses.replace(job, deliveries=targets or None, schedule_id=schedule.id, due_at=due_at)
