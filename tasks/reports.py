@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from analytics import errors
 from analytics.catalogue import registry
-from models import erasure, result, session, settings
+from models import erasure, result, reuse, session, settings
 from models.base import Json
+from workers import report_identity
 from workers.celery import app
 from workers.errors import UnknownWorkError
 from workers.running_job import RunningJob
@@ -37,6 +38,9 @@ def run(job: RunningJob) -> None:
     job.progress("store", 2, 3)
     stored, chunks = _encode(job, snapshots, answer)
     with job.finish() as final:
+        if job.reuse_key is not None and job.reuse_key != _reuse_key(job):
+            # It was asked for under another version of its definition than this worker's.
+            reuse.forget_key(final.session, job.id)
         final.keep_result = settings.load().result_retention
         result.store(final.session, stored, chunks, keep_for=final.keep_result)
         final.outcome = {"row_count": stored.row_count, "sha256": stored.sha256}
@@ -78,6 +82,11 @@ def _compute(job: RunningJob, snapshots: "list[engine.Snapshot]") -> "Result":
         spill_folder=configured.spill_folder,
     ) as tables:
         return computations.COMPUTE[job.type](tables, params)
+
+
+def _reuse_key(job: RunningJob) -> bytes:
+    kind = registry.REPORT_TYPES[job.type]
+    return report_identity.key(job.organisation_id, kind, kind.params.model_validate(job.params), job.dataset_versions)
 
 
 def _encode(

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import flask
 import sqlalchemy.exc
 from sqlalchemy.orm import Session
 
-from models import failpoints, idempotency, jobs, session, transitions
+from models import failpoints, idempotency, jobs, reuse, session, settings, transitions
 from models.failpoints import Point
 from models.job import Job
 from models.job_states import JobStatus
@@ -21,10 +22,24 @@ RETRY_AFTER_IN_USE = "1"
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """That a job which gives the same result will do, and how old its result may be; None: of any age."""
+
+    max_age: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job, and whether an earlier request with the same key has made it."""
+    """A job that answers a request.
+
+    Attributes:
+        job: the job.
+        reused: it was there before the request.
+        replayed: the request was answered before; its key says so.
+    """
 
     job: Job
+    reused: bool
     replayed: bool
 
 
@@ -32,17 +47,18 @@ class _KeyTakenError(Exception):
     """Ends a transaction whose key another request has taken meanwhile."""
 
 
-def accept(make: Callable[[Session], NewJob], key: Key | None = None) -> Accepted:
-    """Insert a job, or find the one that this key has made already.
+def accept(make: Callable[[Session], NewJob], key: Key | None = None, *, instead: Reuse | None = None) -> Accepted:
+    """Insert a job, or find the one that this key has made already, or one that gives the same result.
 
     Args:
         make: says what to insert; it may be called more than once, each time with a new session.
         key: the caller's key, where there is one.
+        instead: which other job will do; None: only a new one.
 
     Raises:
         problems.Problem: the key belongs to another request, or to one that is not decided yet.
     """
-    accepted = Accepted(_accept_keyless(make), replayed=False) if key is None else _accept_keyed(make, key)
+    accepted = _accept_keyless(make, instead) if key is None else _accept_keyed(make, key, instead)
     if not accepted.replayed:
         failpoints.hit(Point.ACCEPT_AFTER_COMMIT)
     return accepted
@@ -55,12 +71,13 @@ def answer(accepted: Accepted, query_wait: int | None, *, unless_said: int = 0) 
     wait = waiting.wanted(query_wait, otherwise=unless_said)
     job, headers = waiting.until_finished(accepted.job, wait)
     replayed = {idempotency_key.REPLAYED_HEADER: "true"} if accepted.replayed else {}
-    response = job_object.accepted(job, waited=wait.seconds > 0, headers={**headers, **replayed})
+    at_once = accepted.reused or wait.seconds > 0
+    response = job_object.accepted(job, at_once=at_once, reused=accepted.reused, headers={**headers, **replayed})
     failpoints.hit(Point.RESPOND)
     return response
 
 
-def _accept_keyless(make: Callable[[Session], NewJob]) -> Job:
+def _accept_keyless(make: Callable[[Session], NewJob], instead: Reuse | None) -> Accepted:
     """Insert a job by a statement that is a transaction of its own: the trip that brings it to the database commits it."""
     with session.statement() as db:
         new = make(db)
@@ -69,41 +86,60 @@ def _accept_keyless(make: Callable[[Session], NewJob]) -> Job:
         failpoints.hit(Point.ACCEPT_BEFORE_COMMIT)
         request_context.note_commit()
         try:
-            return transitions.accept(db, new)
+            accepted = _insert(db, new, instead)
+        except reuse.BusyError:
+            # Its asker need not wait for somebody else's connection: two jobs for one result harm nobody.
+            accepted = _insert(db, new, None)
         except sqlalchemy.exc.DBAPIError as error:
             if session.was_refused(error):
                 request_context.forget_commit()
             raise
+    return Accepted(accepted.job, reused=accepted.reused, replayed=False)
 
 
-def _accept_keyed(make: Callable[[Session], NewJob], key: Key) -> Accepted:
+def _insert(db: Session, new: NewJob, instead: Reuse | None) -> reuse.Accepted:
+    if instead is None:
+        return reuse.Accepted(transitions.accept(db, new), reused=False)
+    return reuse.accept(db, new, keep_for=settings.load().result_retention, max_age=instead.max_age)
+
+
+def _accept_keyed(make: Callable[[Session], NewJob], key: Key, instead: Reuse | None) -> Accepted:
     """Insert a job together with its key, or find the one that the key has made already."""
     for _ in range(ATTEMPTS):
         try:
-            return _accept_once(make, key)
+            return _accept_once(make, key, instead)
         except _KeyTakenError:
             continue
+        except reuse.BusyError:
+            instead = None
         except idempotency.KeyInUseError as error:
             raise _in_use() from error
     raise _in_use()
 
 
-def _accept_once(make: Callable[[Session], NewJob], key: Key) -> Accepted:
+def _accept_once(make: Callable[[Session], NewJob], key: Key, instead: Reuse | None) -> Accepted:
     organisation_id = auth.caller().organisation_id
     with session.transaction() as db:
         known = _known(db, key)
         if known is not None:
-            return Accepted(known, replayed=True)
-        job = transitions.accept(db, make(db))
-        if not idempotency.take(db, organisation_id, key.text, request_sha256=key.request_sha256, job_id=job.id):
+            return known
+        accepted = _insert(db, make(db), instead)
+        if not idempotency.take(
+            db,
+            organisation_id,
+            key.text,
+            request_sha256=key.request_sha256,
+            job_id=accepted.job.id,
+            reused=accepted.reused,
+        ):
             raise _KeyTakenError
         failpoints.hit(Point.ACCEPT_BEFORE_COMMIT)
         # From here on an error of the database leaves it open whether the job was accepted.
         request_context.note_commit()
-    return Accepted(job, replayed=False)
+    return Accepted(accepted.job, reused=accepted.reused, replayed=False)
 
 
-def _known(db: Session, key: Key) -> Job | None:
+def _known(db: Session, key: Key) -> Accepted | None:
     organisation_id = auth.caller().organisation_id
     used = idempotency.find(db, organisation_id, key.text)
     if used is None:
@@ -113,7 +149,8 @@ def _known(db: Session, key: Key) -> Job | None:
             problem_types.IDEMPOTENCY_KEY_REUSED,
             f"This key came with another request at {used.created_at:%Y-%m-%dT%H:%M:%SZ}. Nothing was accepted.",
         )
-    return jobs.find(db, used.job_id, organisation_id=organisation_id)
+    job = jobs.find(db, used.job_id, organisation_id=organisation_id)
+    return None if job is None else Accepted(job, reused=used.reused, replayed=True)
 
 
 def _in_use() -> problems.Problem:

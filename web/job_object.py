@@ -59,18 +59,23 @@ def _import(job: Job) -> schemas.ImportJob:
     )
 
 
-def answer(job: Job, *, status: int = 200, headers: dict[str, str] | None = None) -> flask.Response:
+def answer(
+    job: Job, *, status: int = 200, reused: bool = False, headers: dict[str, str] | None = None
+) -> flask.Response:
     """Answer with a job; one that is not finished says when to ask again."""
-    response = as_json(of(job), status=status)
+    shown = of(job)
+    # Said in the answer to the request that reused the job, and nowhere else.
+    response = as_json(shown.model_copy(update={"reused": True}) if reused else shown, status=status)
     response.headers.update(headers or {})
     if job.finished_at is None:
         response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
 
 
-def accepted(job: Job, *, waited: bool, headers: dict[str, str] | None = None) -> flask.Response:
-    """Answer to a submission: 202 and where the job is, or 200 where it was waited for and has finished."""
-    response = answer(job, status=200 if waited and job.finished_at is not None else 202, headers=headers)
+def accepted(job: Job, *, at_once: bool, reused: bool = False, headers: dict[str, str] | None = None) -> flask.Response:
+    """Answer to a submission: 202 and where the job is, or, to who wants the finished job at once, 200 once it is one."""
+    status = 200 if at_once and job.finished_at is not None else 202
+    response = answer(job, status=status, reused=reused, headers=headers)
     response.headers["Location"] = address(job)
     return response
 

@@ -17,6 +17,7 @@ JOB_ID = "0198c2f0-7a1e-7c55-9d2b-3f6c1d0a4e21"
 
 LONGEST_WAIT = 30
 LARGEST_PRIORITY = 9
+LARGEST_MAX_AGE = 2**31 - 1
 PRIORITY = (
     "0 to 9: higher runs first among the waiting jobs of your organisation. It moves nothing past other organisations"
 )
@@ -103,9 +104,20 @@ class ReportRequest(Request):
 
     type: str = Field(max_length=64, description="Name of the report type; see /v1/report-types")
     params: dict[str, Any] = Field(default_factory=dict, description="Parameters of the type; left out = its defaults")
-    label: str | None = Field(default=None, max_length=200, description="A few words of your own, to find it again")
+    label: str | None = Field(
+        default=None,
+        max_length=200,
+        description="A few words of your own, to find it again. A job that is reused keeps its own",
+    )
     dataset_versions: dict[str, int] | None = Field(
         default=None, description="Versions of datasets to read; a dataset left out is read in its newest version"
+    )
+    max_age: Annotated[int, Field(strict=True)] | None = Field(
+        default=None,
+        ge=0,
+        le=LARGEST_MAX_AGE,
+        description="How many seconds ago a result that is used instead of a new one may have been made. Left out: any "
+        "time, because only a result of the same question about the same versions of the data is used. 0: make a new one",
     )
     priority: Annotated[int, Field(strict=True)] = Field(
         default=transitions.DEFAULT_PRIORITY,
@@ -153,6 +165,10 @@ class Cancellation(Answer):
     requested_at: datetime
 
 
+class SelfLink(Answer):
+    self: str = Field(description="The thing itself")
+
+
 class JobLinks(Answer):
     """Where to go from a job."""
 
@@ -188,7 +204,10 @@ class JobObject(Answer):
     started_at: datetime | None
     finished_at: datetime | None
     expires_at: datetime | None = Field(description="When the result is removed")
-    reused: bool = Field(description="Whether a stored result or a running job was used instead of a new one")
+    reused: bool = Field(
+        description="Whether the request that this answers was given a stored result, or joined an unfinished job, instead "
+        "of a job of its own. One job is then several askers', and who cancels it cancels it for all of them"
+    )
     error: JobError | None
     cancellation: Cancellation | None = Field(description="Set from the moment somebody asked for the job's end")
 
@@ -270,6 +289,17 @@ class DryRunDataset(Answer):
     rows: int
 
 
+class DryRunJob(Answer):
+    """The job whose result would be reused, or that would be joined."""
+
+    id: uuid.UUID
+    status: JobStatus
+    label: str | None
+    created_at: datetime
+    finished_at: datetime | None
+    links: SelfLink
+
+
 class DryRun(Answer):
     """What a report would do, had it been submitted."""
 
@@ -278,7 +308,8 @@ class DryRun(Answer):
     params: dict[str, Any]
     datasets: dict[str, DryRunDataset]
     rows: int = Field(description="Rows of all those datasets together")
-    reused: bool = Field(description="Whether a stored result would be reused")
+    reused: bool = Field(description="Whether a stored result would be reused, or an unfinished job joined")
+    job: DryRunJob | None = Field(description="Which one that is")
 
 
 class ProblemError(Answer):

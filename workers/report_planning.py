@@ -20,7 +20,7 @@ from models.base import Json
 from models.dataset import Size
 from models.job_states import JobKind
 from models.transitions import NewJob
-from workers import field_errors, pins, refusals, routing
+from workers import field_errors, pins, refusals, report_identity, routing
 from workers.field_errors import FieldError
 from workers.refusals import RefusedError, Why
 
@@ -57,6 +57,7 @@ class Plan:
     type: ReportType
     params: Json
     versions: Mapping[str, Size]
+    reuse_key: bytes
 
     @property
     def pins(self) -> Json:
@@ -85,6 +86,7 @@ class Plan:
             priority=priority,
             dataset_versions=self.pins,
             label=label,
+            reuse_key=self.reuse_key,
             request_id=request_id,
             traceparent=traceparent,
         )
@@ -98,11 +100,14 @@ def plan(db: Session, request: Request, organisation: Organisation) -> Plan:
     """
     kind = type_of(request.type)
     params = parse_params(kind, request.params, organisation)
+    versions = _versions(db, kind, kind.needs(params), request, organisation.id)
+    pinned = {name: version.version for name, version in versions.items()}
     return Plan(
         organisation=organisation,
         type=kind,
         params=params.model_dump(mode="json"),
-        versions=_versions(db, kind, kind.needs(params), request, organisation.id),
+        versions=versions,
+        reuse_key=report_identity.key(organisation.id, kind, params, pinned),
     )
 
 

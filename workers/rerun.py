@@ -13,14 +13,15 @@ import pydantic
 from sqlalchemy.orm import Session
 
 from analytics.catalogue import registry
-from analytics.catalogue.report_type import Needs
+from analytics.catalogue.parameters import ReportParams
+from analytics.catalogue.report_type import Needs, ReportType
 from models import base, dataset, settings, transitions
 from models.base import Json
 from models.dataset import Size
 from models.job import Job
 from models.job_states import JobKind, JobStatus
 from models.transitions import NewJob
-from workers import pins, routing
+from workers import pins, report_identity, routing
 
 
 class Why(StrEnum):
@@ -87,10 +88,10 @@ def prepare(
     if not JobStatus(job.status).is_final:
         raise RefusedError(Why.NOT_FINISHED, f"The job is {job.status}; only a finished job can be run again.")
     new_id = base.new_id()
-    queue, versions = job.queue, None
+    queue, versions, reuse_key = job.queue, None, None
     match JobKind(job.kind):
         case JobKind.REPORT:
-            queue, versions = _prepare_report(session, job, pinned=pinned)
+            queue, versions, reuse_key = _prepare_report(session, job, pinned=pinned)
         case JobKind.IMPORT | JobKind.PREVIEW:
             queue = _prepare_import(job, new_id)
         case JobKind.ERASURE:
@@ -111,17 +112,19 @@ def prepare(
         dataset_versions=versions,
         upload=job.upload,
         label=job.label,
+        reuse_key=reuse_key,
         request_id=request_id,
         traceparent=traceparent,
     )
 
 
-def _prepare_report(session: Session, job: Job, *, pinned: bool) -> tuple[str, Json | None]:
-    needs = _needs(job)
+def _prepare_report(session: Session, job: Job, *, pinned: bool) -> tuple[str, Json | None, bytes]:
+    kind, params = _question(job)
+    needs = kind.needs(params)
     newest = pins.newest(session, job.organisation_id, needs)
     versions = _still_kept(session, job) if pinned and job.dataset_versions else _numbers(newest, needs, job.type)
     queue = job.queue if pinned else routing.queue_of_report(sum(version.row_count for version in newest.values()))
-    return queue, versions
+    return queue, versions, report_identity.key(job.organisation_id, kind, params, versions or {})
 
 
 def _still_kept(session: Session, job: Job) -> Json | None:
@@ -133,12 +136,12 @@ def _still_kept(session: Session, job: Job) -> Json | None:
     return job.dataset_versions
 
 
-def _needs(job: Job) -> Needs:
+def _question(job: Job) -> tuple[ReportType, ReportParams]:
     kind = registry.REPORT_TYPES.get(job.type)
     if kind is None:
         raise RefusedError(Why.NOT_VALID, f"There is no report type {job.type!r} any more.")
     try:
-        return kind.needs(kind.params.model_validate(job.params))
+        return kind, kind.params.model_validate(job.params)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))

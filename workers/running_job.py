@@ -78,6 +78,10 @@ class RunningJob:
         return dict(self._job.dataset_versions or {})
 
     @property
+    def reuse_key(self) -> bytes | None:
+        return self._job.reuse_key
+
+    @property
     def upload(self) -> Json:
         return dict(self._job.upload or {})
 

@@ -78,8 +78,9 @@ def test_the_same_request_again_is_answered_with_the_same_job(ready: Caller) -> 
     assert len(jobs_of(ready)) == 1
 
 
-def test_without_a_key_each_request_is_a_job(ready: Caller) -> None:
-    assert ready.post("/v1/reports", RFM).json["id"] != ready.post("/v1/reports", RFM).json["id"]
+def test_without_a_key_each_request_for_a_new_result_is_a_job(ready: Caller) -> None:
+    anew = {**RFM, "max_age": 0}
+    assert ready.post("/v1/reports", anew).json["id"] != ready.post("/v1/reports", anew).json["id"]
 
 
 def test_a_replay_is_202_and_200_only_for_who_waits_for_a_finished_job(ready: Caller) -> None:

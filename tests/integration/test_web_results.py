@@ -165,7 +165,7 @@ def test_what_cannot_be_compared(caller: Caller, job: dict[str, Any]) -> None:
     ):
         answer = caller.get(f"{here}?against={against}")
         assert (answer.status_code, answer.json["type"]) == (status, f"/docs/problems/{problem}"), against
-    waiting = caller.post("/v1/reports", {"type": "rfm"}).json
+    waiting = caller.post("/v1/reports", {"type": "rfm", "max_age": 0}).json
     assert caller.get(f"{here}?against={waiting['id']}").status_code == 409
 
 
