@@ -7,6 +7,7 @@ from models.delivery import Delivery, DeliveryAttempt
 from models.erasure import ErasureJournal
 from models.heartbeat import Heartbeat
 from models.idempotency import IdempotencyKey
+from models.idempotent_effects import IdempotentEffect
 from models.job import Job, JobEvent
 from models.organisation import Organisation
 from models.result import ResultChunk, StoredResult
@@ -24,6 +25,7 @@ __all__ = [
     "ErasureJournal",
     "Heartbeat",
     "IdempotencyKey",
+    "IdempotentEffect",
     "Job",
     "JobEvent",
     "Organisation",

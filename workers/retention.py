@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from models import heartbeat, idempotency, job_retention, jobs, result, session, settings
+from models import heartbeat, idempotency, idempotent_effects, job_retention, jobs, result, session, settings
 
 BATCH = 100
 # A file this young may belong to a request that has not inserted its job yet.
@@ -41,6 +41,7 @@ def remove_expired() -> Removed:
     with session.transaction() as db:
         heartbeat.forget_old(db)
         idempotency.forget_old(db)
+        idempotent_effects.forget_old(db)
         # In this order: a job that ends between the two statements is in both, and not in neither.
         needed = {str(job_id) for job_id in jobs.unfinished_ids(db)}
         repeatable = {

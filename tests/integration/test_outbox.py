@@ -15,6 +15,7 @@ from models.job import Job
 from models.job_states import JobKind, Reason
 from models.outbox import EventType, Target
 from models.webhook import Webhook
+from tests.integration import web_api
 from tests.integration.web_api import Caller
 
 ERROR: Json = {"type": "not-csv", "title": "The file is not a table of text", "detail": "Ada Lovelace"}
@@ -121,8 +122,6 @@ def test_the_message_is_thin(caller: Caller) -> None:
 
 
 def test_only_those_are_told_who_asked(caller: Caller) -> None:
-    from tests.integration import web_api  # noqa: PLC0415 - only this test has two organisations
-
     other = web_api.new_caller(caller.http)
     _subscribe(other, "*")
     _subscribe(caller, "report.failed", "import.*")

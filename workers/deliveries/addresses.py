@@ -22,6 +22,8 @@ _IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 _HIDING = tuple(
     map(ipaddress.IPv6Network, ("::ffff:0:0:0/96", "64:ff9b:1::/48", "2001::/32", "fec0::/10", "100::/64", "3fff::/20"))
 )
+# Wholly of special purpose, and not all of it known as such to Python: metadata services and relays live there.
+_SPECIAL = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
 _SHOWN = re.compile(r"[\x21-\x7e]+")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -126,7 +128,7 @@ def _is_public(address: Address) -> bool:
     """Tell whether an address is public, and so is the IPv4 address that it stands for, where it stands for one."""
     if isinstance(address, ipaddress.IPv4Address):
         # Beside what everybody may route: shared space of carriers (100.64/10) is neither private nor global.
-        return address.is_global and not address.is_reserved
+        return address.is_global and not address.is_reserved and not any(address in network for network in _SPECIAL)
     if any(address in network for network in _HIDING):
         return False
     embedded = _embedded(address)

@@ -67,7 +67,9 @@ def post(destination: Destination, body: bytes, headers: Mapping[str, str], *, w
     try:
         with (
             httpcore.ConnectionPool(ssl_context=way.tls or _tls(), network_backend=backend, max_connections=1) as pool,
-            pool.stream("POST", url, headers=[*sent, *headers.items()], content=body, extensions={"timeout": patience}) as answer,
+            pool.stream(
+                "POST", url, headers=[*sent, *headers.items()], content=body, extensions={"timeout": patience}
+            ) as answer,
         ):
             return Answer(answer.status, _headers(answer.headers), _beginning(answer.iter_stream()))
     except httpcore.TimeoutException as error:
