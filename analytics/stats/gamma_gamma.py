@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from analytics.stats import maximum
+from analytics.stats import histories, maximum
 from analytics.stats.histories import Floats
 
 # Customers on whom the search is made where there are at least twice as many.
@@ -64,17 +64,21 @@ class Likelihood:
     def __init__(self, x: Floats, mean: Floats) -> None:
         if np.any(x < 1) or np.any(mean <= 0):
             raise ValueError("Gamma-Gamma is for customers with transactions worth more than nothing")
-        self._x, self._mean = x, mean
         self.customers = x.size
-        self._xs, self._per_x = np.unique(x, return_counts=True)
+        self._xs, at = histories.coded(x)
+        self._per_x = np.bincount(at, minlength=self._xs.size)
+        # By x, so that what is summed over customers is summed per x first, and powers are of the distinct x only.
+        order = np.argsort(at.astype(np.int16) if self._xs.size < np.iinfo(np.int16).max else at, kind="stable")
+        self._begins = np.append(0, np.cumsum(self._per_x))[:-1]
+        self._spent = (x * mean)[order]
         self._x_log_x = float((x * np.log(x)).sum())
-        self._log_mean = np.log(mean)
-        self._log_means = float(self._log_mean.sum())
-        self._x_log_means = float((x * self._log_mean).sum())
+        log_mean = np.log(mean)
+        self._log_means = float(log_mean.sum())
+        self._x_log_means = float((x * log_mean).sum())
 
     def starts(self) -> list[Floats]:
         """Return where to begin, in the currency of the data."""
-        typical = float(np.exp(self._log_means / max(self._x.size, 1)))
+        typical = float(np.exp(self._log_means / max(self.customers, 1)))
         return [np.log([p, q, typical * (q - 1) / p]) for p, q in ((4.0, 4.0), (1.0, 12.0), (20.0, 3.0))]
 
     def __call__(self, logs: Floats) -> tuple[float, Floats]:
@@ -82,8 +86,8 @@ class Likelihood:
         p, q, gamma = np.exp(logs)
         xs, n = self._xs, self._per_x
         total = float(n.sum())
-        whole = gamma + self._mean * self._x
-        log_whole, powers = np.log(whole), p * self._x + q
+        whole, powers = gamma + self._spent, p * xs + q
+        log_whole, inverse = self._per_distinct(np.log(whole)), self._per_distinct(1 / whole)
         value = (
             (n * (special.gammaln(p * xs + q) - special.gammaln(p * xs))).sum()
             + total * (q * np.log(gamma) - special.gammaln(q))
@@ -97,9 +101,14 @@ class Likelihood:
                 (n * xs * (both - special.psi(p * xs))).sum()
                 + self._x_log_means
                 + self._x_log_x
-                - (self._x * log_whole).sum(),
+                - (xs * log_whole).sum(),
                 (n * both).sum() + total * (np.log(gamma) - special.psi(q)) - log_whole.sum(),
-                total * q / gamma - (powers / whole).sum(),
+                total * q / gamma - (powers * inverse).sum(),
             ]
         )
         return float(value), gradient * np.array([p, q, gamma])
+
+    def _per_distinct(self, values: Floats) -> Floats:
+        """Return the sums of customers' values, which lie by x, over the customers of each distinct x."""
+        sums: Floats = np.add.reduceat(values, self._begins) if values.size else np.zeros(0)
+        return sums

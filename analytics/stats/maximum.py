@@ -233,6 +233,18 @@ class _Surface:
         """Return a surface of the same shape with the slope at a point."""
         return _Surface(self.bends, self.directions, objective.gradient(point) * objective.size)
 
+    def learnt(self, objective: _Counted, step: Floats, point: Floats) -> "_Surface":
+        """Return the surface at a point, its shape corrected by how the gradient changed on the step that led there."""
+        after = self.at(objective, point)
+        change = after.slope - self.slope
+        square = (self.directions[:, None, :] * self.directions[None, :, :] * self.bends).sum(axis=2)
+        pushed = (square * step).sum(axis=1)
+        bend, before = float((step * change).sum()), float((step * pushed).sum())
+        if not (bend > 0 and before > 0):
+            return after
+        square += change[:, None] * change / bend - pushed[:, None] * pushed / before
+        return _Surface(*np.linalg.eigh((square + square.T) / 2), after.slope)
+
 
 def _surface(objective: _Counted, point: Floats) -> _Surface:
     """Find the shape by central differences of the gradient, which is exact."""
@@ -249,15 +261,16 @@ def _surface(objective: _Counted, point: Floats) -> _Surface:
 
 
 def _correct(objective: _Counted, point: Floats, shape: _Surface, limits: tuple[Floats, Floats]) -> Floats:
-    """Take Newton steps with the shape that the preview has, while they gain."""
+    """Take Newton steps from the shape that the preview has, which each step corrects, while they gain."""
+    surface = shape.at(objective, point)
     for _ in range(_NEWTON_STEPS):
-        surface = shape.at(objective, point)
         if surface.gain < _ENOUGH:
             break
         trials = (np.clip(point + surface.step * part, *limits) for part in (1.0, 0.5, 0.25))
         better = next((trial for trial in trials if objective.value(trial) < objective.value(point)), None)
         if better is None:
             break
+        surface = surface.learnt(objective, better - point, better)
         point = better
     return point
 
@@ -272,7 +285,10 @@ def _polish(objective: _Counted, point: Floats, limits: tuple[Floats, Floats]) -
             return trial, surface.at(objective, trial)
         if not objective.value(trial) < objective.value(point):
             break
-        point, surface = trial, _surface(objective, trial)
+        # The shape is not another one for so short a step.
+        near = np.abs(trial - point).max() < _STEP
+        surface = surface.at(objective, trial) if near else _surface(objective, trial)
+        point = trial
     return point, surface
 
 
