@@ -3,9 +3,16 @@
 from celery import Celery
 
 from workers import redis_transport, signals
-from workers.heart import Heart
 
 redis_transport.use()
-app = Celery("reckoner", config_source="celeryconfig", task_cls="workers.messages:Task", set_as_current=True)
-app.steps["worker"].add(Heart)
+app = Celery(
+    "reckoner",
+    config_source="celeryconfig",
+    task_cls="workers.task:Task",
+    # Celery's only one is for Django.
+    fixups=(),
+    set_as_current=True,
+)
+# By its name: whoever only sends messages, as the web does, need not load what a worker is made of.
+app.steps["worker"].add("workers.heart:Heart")
 signals.connect()

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import celery
 from celery.exceptions import InvalidTaskError
 from celery.worker import request
 
@@ -18,10 +17,3 @@ class Request(request.Request):
             super().__init__(*args, **kwargs)
         except (TypeError, ValueError) as error:
             raise InvalidTaskError(f"the body is not a task's: {type(error).__name__}") from error
-
-
-class Task(celery.Task):
-    """The base of all our tasks."""
-
-    abstract = True
-    Request = f"{__name__}:Request"

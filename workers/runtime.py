@@ -12,7 +12,7 @@ from models.base import Json
 from models.failpoints import Point
 from models.job import Job
 from models.job_states import JobStatus, Reason
-from workers import errors, identity, interrupts, messages, publisher, routing, workboard
+from workers import errors, identity, interrupts, publisher, routing, task, workboard
 from workers.running_job import RunningJob
 
 log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ SETTLE_ATTEMPTS = 8
 SETTLE_PAUSE_SECONDS = 1.0
 
 
-class JobTask(messages.Task):
+class JobTask(task.Task):
     """Base of the tasks that run jobs. The message has the job's id; the body gets a `RunningJob`."""
 
     abstract = True

@@ -8,7 +8,6 @@ from celery import signals
 
 from models import settings
 from workers import logs
-from workers.doctor import at_start
 
 # Loaded where the queue is served: after the fork every child shares these pages, and its first job does not wait for imports.
 # The first array PyArrow makes looks for pandas, so that is among them.
@@ -36,6 +35,8 @@ def _configure_logging(**_: Any) -> None:
 
 
 def _refuse_unsafe(**_: Any) -> None:
+    from workers.doctor import at_start  # noqa: PLC0415 - who only sends messages has no use for it
+
     at_start.refuse_unsafe()
 
 

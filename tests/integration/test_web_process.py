@@ -32,7 +32,9 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30.0
+# What is shared with other processes counts by each one's share: the parent's imports, and libraries.
 MOST_MEMORY = 100 * 1024 * 1024
+MOST_GROWTH = 8 * 1024 * 1024
 ROWS = 200_000
 
 
@@ -174,15 +176,18 @@ def test_a_long_result_streams_and_the_worker_stays_small(server: Server, caller
     job = api.post("/v1/reports", json={"type": "rfm"}).json()
     table = pa.table({"name": [f"customer {number}" for number in range(ROWS)], "orders": list(range(ROWS))})
     web_api.finish(job["id"], table, rows_per_chunk=20_000)
-    answer = api.get(job["links"]["result"], params={"format": "csv"})
-    assert answer.status_code == 200
-    assert answer.headers["Transfer-Encoding"] == "chunked"
-    assert len(answer.content.splitlines()) == ROWS + 1
-    assert len(api.get(job["links"]["result"]).json()["rows"]) == ROWS
     for path in ("/docs", "/openapi.json", "/v1/report-types/rfm", "/v1/datasets", "/readyz"):
         assert api.get(path).status_code == 200
-    memory = server.worker.memory_info().rss
-    assert memory <= MOST_MEMORY, f"{memory:,} bytes"
+    assert len(api.get(job["links"]["result"]).json()["rows"]) == ROWS  # what is made once has been made after this
+    before = server.worker.memory_full_info().uss
+    for _ in range(3):
+        answer = api.get(job["links"]["result"], params={"format": "csv"})
+        assert answer.status_code == 200
+        assert answer.headers["Transfer-Encoding"] == "chunked"
+        assert len(answer.content.splitlines()) == ROWS + 1
+    memory = server.worker.memory_full_info()
+    assert memory.uss - before <= MOST_GROWTH, f"{before:,} to {memory.uss:,} bytes"
+    assert memory.pss <= MOST_MEMORY, f"{memory.pss:,} bytes"
 
 
 def test_a_result_that_breaks_off_is_never_taken_for_whole(caller: Caller, api: httpx.Client) -> None:

@@ -15,3 +15,16 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(','.join(sorted(set(sys.modules) & {HEAVY!r})))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert loaded.stdout.strip() == ""
+
+
+# What only workers, or the process that makes the pages, are made of.
+FOR_OTHERS = {"celery.worker", "psutil", "workers.heart", "workers.doctor", "web.openapi", "web.operations"}
+
+
+def test_the_web_process_loads_nothing_that_is_for_others() -> None:
+    code = (
+        "import sys; from web import app; from workers import celery; app.create_app(); celery.app.amqp.router;"
+        f"print(','.join(sorted(set(sys.modules) & {FOR_OTHERS!r})))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert loaded.stdout.strip() == ""
