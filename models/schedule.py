@@ -44,13 +44,6 @@ class OccurrenceStatus(StrEnum):
     """The report could not be planned, so there is no job; the reason says why."""
 
 
-class Trigger(StrEnum):
-    """Who asked for an occurrence."""
-
-    SCHEDULE = "schedule"
-    MANUAL = "manual"
-
-
 class PauseReason(StrEnum):
     ASKED = "asked"
     """Somebody paused it."""
@@ -113,7 +106,7 @@ class Schedule(Base):
     catch_up: Mapped[str] = mapped_column(Text)
     catch_up_max: Mapped[int]
     overlap: Mapped[str] = mapped_column(Text)
-    max_failures: Mapped[int | None]  # None: it is never paused by itself
+    max_failures: Mapped[int]  # 0: it is never paused by itself
 
     deliveries: Mapped[list[Json]] = mapped_column(JSONB, default=list, server_default=text("'[]'::jsonb"))
     alerts: Mapped[list[Json]] = mapped_column(JSONB, default=list, server_default=text("'[]'::jsonb"))
@@ -137,12 +130,11 @@ class Schedule(Base):
 
 
 class ScheduleOccurrence(Base):
-    """What became of one slot of a schedule, or of one run that somebody asked for. The slot is the time without jitter."""
+    """What became of one slot of a schedule. The slot is the time without jitter."""
 
     __tablename__ = "schedule_occurrences"
     __table_args__ = (
         CheckConstraint(_one_of("status", OccurrenceStatus), name="status_is_known"),
-        CheckConstraint(_one_of("trigger", Trigger), name="trigger_is_known"),
         CheckConstraint("status <> 'waiting' OR job_id IS NULL", name="waiting_has_no_job"),
         Index("ix_schedule_occurrences_job_id", "job_id"),
         Index(
@@ -158,7 +150,6 @@ class ScheduleOccurrence(Base):
     schedule_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True)
     due_at: Mapped[datetime] = mapped_column(primary_key=True)
     organisation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("organisations.id"))
-    trigger: Mapped[str] = mapped_column(Text, default=Trigger.SCHEDULE, server_default=Trigger.SCHEDULE)
     status: Mapped[str] = mapped_column(Text)
     job_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     reason: Mapped[str | None] = mapped_column(Text)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.job import Job
 from models.job_states import UNFINISHED, JobStatus
-from models.schedule import OccurrenceStatus, Schedule, ScheduleOccurrence, Trigger
+from models.schedule import OccurrenceStatus, Schedule, ScheduleOccurrence
 
 KEYS_KEPT_FOR = timedelta(hours=24)
 _COUNTING = text("SELECT pg_advisory_xact_lock(hashtextextended(:organisation, 6384001))")
@@ -54,7 +54,6 @@ class Decision:
     reason: str | None = None
     detail: str | None = None
     job_id: uuid.UUID | None = None
-    trigger: Trigger = Trigger.SCHEDULE
 
 
 def find(
@@ -149,7 +148,6 @@ def decide(session: Session, schedule: Schedule, decision: Decision) -> bool:
         schedule_id=schedule.id,
         organisation_id=schedule.organisation_id,
         due_at=decision.due_at,
-        trigger=decision.trigger,
         status=decision.status,
         reason=decision.reason,
         detail=decision.detail,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from models import failpoints, schedules, session, settings, transitions, upkeep
 from models.failpoints import Point
 from models.job_states import JobStatus
-from models.schedule import CatchUp, OccurrenceStatus, Overlap, Schedule, ScheduleOccurrence, Trigger
+from models.schedule import CatchUp, OccurrenceStatus, Overlap, Schedule, ScheduleOccurrence
 from models.schedules import Decision
 from models.upkeep import Upkeep
 from workers import errors, publisher
@@ -143,11 +143,9 @@ def _add(total: Done, one: Done) -> None:
 
 
 def _settle(turn: _Turn) -> None:
-    """Count how the jobs of fired slots ended. One that somebody cancelled, or asked for, counts neither way."""
+    """Count how the jobs of fired slots ended. One that somebody cancelled counts neither way."""
     for occurrence, job in schedules.ended(turn.db, turn.schedule):
         occurrence.settled_at = turn.moment
-        if occurrence.trigger == Trigger.MANUAL:
-            continue
         if job.status == JobStatus.SUCCEEDED:
             turn.schedule.consecutive_failures = 0
         elif job.status == JobStatus.FAILED:

@@ -32,8 +32,8 @@ def resume(schedule: Schedule) -> None:
 def count_failure(db: Session, schedule: Schedule, *, at: datetime, detail: str) -> bool:
     """Count a slot that failed; at `max_failures` in a row the schedule is paused, and its owner told. Tells whether it is."""
     schedule.consecutive_failures += 1
-    most, stopped = schedule.max_failures, schedule.paused_at is not None or schedule.deleted_at is not None
-    if most is None or schedule.consecutive_failures < most or stopped:
+    stopped = schedule.paused_at is not None or schedule.deleted_at is not None
+    if schedule.max_failures == 0 or schedule.consecutive_failures < schedule.max_failures or stopped:
         return False
     schedule.paused_at = at
     schedule.paused_by = None

@@ -47,7 +47,7 @@ def _create_schedules() -> None:
         sa.Column("catch_up", sa.Text(), nullable=False),
         sa.Column("catch_up_max", sa.Integer(), nullable=False),
         sa.Column("overlap", sa.Text(), nullable=False),
-        sa.Column("max_failures", sa.Integer(), nullable=True),
+        sa.Column("max_failures", sa.Integer(), nullable=False),
         sa.Column("deliveries", JSONB_LIST, server_default=sa.text("'[]'::jsonb"), nullable=False),
         sa.Column("alerts", JSONB_LIST, server_default=sa.text("'[]'::jsonb"), nullable=False),
         sa.Column("next_due_at", MOMENT, nullable=True),
@@ -100,7 +100,6 @@ def _create_occurrences() -> None:
         sa.Column("schedule_id", sa.Uuid(), nullable=False),
         sa.Column("due_at", MOMENT, nullable=False),
         sa.Column("organisation_id", sa.Uuid(), nullable=False),
-        sa.Column("trigger", sa.Text(), server_default="schedule", nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("job_id", sa.Uuid(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
@@ -110,7 +109,6 @@ def _create_occurrences() -> None:
         sa.CheckConstraint(
             "status IN ('fired', 'waiting', 'skipped', 'failed')", name=op.f("ck_schedule_occurrences_status_is_known")
         ),
-        sa.CheckConstraint("trigger IN ('schedule', 'manual')", name=op.f("ck_schedule_occurrences_trigger_is_known")),
         sa.CheckConstraint(
             "status <> 'waiting' OR job_id IS NULL", name=op.f("ck_schedule_occurrences_waiting_has_no_job")
         ),
