@@ -1,5 +1,7 @@
 """Reduces orders to what each customer did in each period, from which trends and cohorts are counted."""
 
+import dataclasses
+
 from ibis.expr import types as ir
 
 from analytics.reports import calendar, facts
@@ -11,7 +13,7 @@ def by_period(orders: facts.Facts, periods: calendar.Calendar, *, keep_segments:
     Columns out: customer_id (null for nobody in particular), period (first local day), orders, gross (null without
     orders), net and the segment columns.
     """
-    table = orders.table
+    table, periods = orders.table, dataclasses.replace(periods, reach=orders.reach)
     keys = ["customer_id", *(orders.segments if keep_segments else ())]
     return table.group_by(*keys, period=periods.period_of(table.ordered_at)).aggregate(
         orders=table.count(where=table.is_sale), gross=table.value.sum(where=table.is_sale), net=table.value.sum()

@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import ibis
-from ibis.expr import datatypes as dt
 from ibis.expr import types as ir
 
 from analytics import errors
 from analytics.catalogue import parameters
+from analytics.reports import local_time
 
 MAX_PERIODS = 20_000
 _MONTHS = {parameters.Period.MONTH: 1, parameters.Period.QUARTER: 3, parameters.Period.YEAR: 12}
@@ -24,27 +24,27 @@ _UNITS = {
 _YEAR_BACK_WEEKS = timedelta(weeks=52)
 
 
-@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.Timestamp(timezone="UTC")), dt.timestamp))
-def _wall_clock(zone, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - the signature is given above
-    """Name DuckDB's function from an instant to the local time in a zone."""
-
-
 def local_date(at: ir.TimestampValue, zone: str) -> ir.DateValue:
     """Return the local calendar date of an instant: zone first, then truncation."""
-    return _wall_clock(zone, at).date()
+    return local_time.wall_clock(zone, at, None).date()
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The periods of one length in one zone, each known by its first local day."""
+    """The periods of one length in one zone, each known by its first local day.
+
+    Attributes:
+        reach: bounds of the instants that are asked about, where they are known: their periods are then found faster.
+    """
 
     zone: str
     period: parameters.Period = parameters.Period.DAY
     week_start: parameters.WeekStart = parameters.WeekStart.MONDAY
+    reach: local_time.Reach | None = None
 
     def period_of(self, at: ir.TimestampValue) -> ir.DateValue:
         """Return, as an expression, the first local day of the period an instant falls into."""
-        return self._truncated(_wall_clock(self.zone, at))
+        return self._truncated(local_time.wall_clock(self.zone, at, self.reach))
 
     def period_of_day(self, day: ir.DateValue) -> ir.DateValue:
         """Return, as an expression, the first day of the period that a day without a zone falls into."""

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 import ibis
-import pandas as pd
 from ibis.expr import types as ir
 
 from analytics import result
 from analytics.catalogue import parameters
-from analytics.reports import calendar, cells, filters, money, refunds, sources
+from analytics.reports import calendar, cells, counting, filters, local_time, money, refunds, sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,8 @@ class Facts:
         start: nothing before it was read.
         as_of: nothing from here on was read; None when there are no data at all.
         covered_to: the data are known up to here: the end of the last local day that has a row, or an earlier bound.
-        profiled: the totals, where counting the rows gave them already.
+        reach: the first and the last moment of all rows.
+        profiled: the totals, where counting the rows gave them already; `attributed` says whether they know whose.
     """
 
     table: ir.Table
@@ -39,7 +39,9 @@ class Facts:
     rows_read: Mapping[str, int]
     dropped: Mapping[str, int]
     warnings: tuple[result.ResultWarning, ...]
-    profiled: "Totals | None"
+    reach: local_time.Reach | None
+    profiled: counting.Totals | None
+    attributed: bool
 
     def covers(self, periods: calendar.Calendar, first_day: date) -> bool:
         """Whether the data reach from the beginning of a period to its end."""
@@ -47,33 +49,17 @@ class Facts:
             return False
         return periods.instant(periods.step(first_day, 1)) <= self.covered_to
 
-    def totals(self) -> "Totals":
+    def totals(self) -> counting.Totals:
         """Return the sums over all rows, with no grouping by time or customer, to check a report against."""
-        if self.profiled is not None:
+        if self.profiled is not None and self.attributed:
             return self.profiled
         table = self.table
         sums = table.group_by("is_sale", known=table.customer_id.notnull()).aggregate(value=table.value.sum())
-        return Totals.of(cells.frame(sums.to_pyarrow()))
+        return counting.Totals.of(cells.frame(sums.to_pyarrow()))
 
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Money of a question as a whole."""
-
-    gross: Decimal
-    refunds: Decimal
-    unattributed: Decimal
-
-    @classmethod
-    def of(cls, sums: pd.DataFrame) -> "Totals":
-        """Add up `value` by `is_sale` and `known`."""
-        sales, known = sums["is_sale"], sums["known"]
-        value = sums["value"]
-        return cls(cells.total(value[sales]), -cells.total(value[~sales]), cells.total(value[~known]))
-
-    @property
     def net(self) -> Decimal:
-        return self.gross - self.refunds
+        """Return net revenue over all rows, as `totals` does, whose ever it is."""
+        return self.totals().net if self.profiled is None else self.profiled.net
 
 
 def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, split_orders: bool = False) -> Facts:
@@ -90,9 +76,12 @@ def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, sp
     # A refund that moves to its order's date is bounded by that date, so only what was known by `as_of` counts here.
     moves = params.refunds is parameters.Refunds.ON_ORDER_DATE
     bounds = _Bounds.of(params)
+    presence = counting.Presence.of(tables[source.dataset])
     tests = _tests(rows, source, params, bounds.known() if moves else bounds)
-    profile = _profile(rows, tests, params)
-    used = rows.filter(*tests.values())
+    if presence.dated_and_priced:
+        del tests["no_date_or_amount"]
+    profile = counting.profile(rows, tests, presence, currency=params.currency, summed=source.derived)
+    used = rows.filter(*tests.values()) if tests else rows
     conversion = money.convert(
         used,
         money.Rates(tables.get("fx_rates"), params.base_currency or params.currency),
@@ -102,7 +91,7 @@ def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, sp
     )
     orders = _as_orders(conversion.table, source, params, split_orders=split_orders)
     # What was counted is what is reported unless amounts or rows are changed on the way.
-    unchanged = orders is used and not moves
+    unchanged = conversion.table is used and not source.order_filters and not moves
     warnings = conversion.warnings
     if moves:
         redated = refunds.date_by_order(orders)
@@ -121,7 +110,9 @@ def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, sp
         rows_read={source.dataset: profile.total},
         dropped=dict(profile.dropped) | unconverted,
         warnings=warnings,
+        reach=profile.reach,
         profiled=profile.totals if unchanged else None,
+        attributed=profile.attributed,
     )
 
 
@@ -167,47 +158,6 @@ def _tests(
     if params.refunds is parameters.Refunds.EXCLUDE:
         tests["refunds"] = rows.is_sale
     return tests
-
-
-@dataclass(frozen=True, slots=True)
-class _Profile:
-    """What there is to count.
-
-    Attributes:
-        total: all rows.
-        dropped: rows left out, by reason.
-        last: the last moment of all rows.
-        currencies: the least and the greatest code among the rows used; None without rows.
-        totals: the money of the rows used, in whichever currencies.
-    """
-
-    total: int
-    dropped: Mapping[str, int]
-    last: datetime | None
-    currencies: tuple[str, str] | None
-    totals: Totals
-
-
-def _profile(rows: ir.Table, tests: Mapping[str, ir.BooleanValue], params: parameters.ReportParams) -> _Profile:
-    """Count rows by what they are and which tests they pass, in one scan; the counts are added up here."""
-    kinds = rows.group_by(
-        "is_sale", known=rows.customer_id.notnull(), currency=rows.currency.fill_null(params.currency), **tests
-    ).aggregate(rows=rows.count(), last=rows.ordered_at.max(), value=_signed(rows).sum())
-    used = every = cells.frame(kinds.to_pyarrow())
-    dropped = {}
-    for reason in tests:
-        # A comparison with null is null; the engine's filter leaves such rows out too.
-        passed = used[reason].fillna(value=False)
-        dropped[reason] = int(used["rows"][~passed].sum())
-        used = used[passed]
-    last = every["last"].max()
-    return _Profile(
-        total=int(every["rows"].sum()),
-        dropped={reason: count for reason, count in dropped.items() if count},
-        last=None if pd.isna(last) else last.to_pydatetime().astimezone(UTC),
-        currencies=None if used.empty else (used["currency"].min(), used["currency"].max()),
-        totals=Totals.of(used),
-    )
 
 
 def _horizon(last: datetime | None, params: parameters.ReportParams) -> tuple[datetime | None, datetime | None]:

@@ -58,8 +58,9 @@ def _people(orders: facts.Facts) -> _People:
         **first,
     )
     # Whole local calendar days: local date of as_of - local date of the last purchase. Without data there is no as_of.
-    last_day = calendar.local_date(per_customer.last_order, orders.zone)
-    today = None if orders.as_of is None else calendar.Calendar(orders.zone).day_of(orders.as_of)
+    days = calendar.Calendar(orders.zone, reach=orders.reach)
+    last_day = days.period_of(per_customer.last_order)
+    today = None if orders.as_of is None else days.day_of(orders.as_of)
     aged = per_customer.mutate(recency_days=ibis.literal(today, type="date").delta(last_day, unit="day"))
     everybody = cells.frame(aged.order_by("customer_id").to_pyarrow())
     known, bought = everybody["customer_id"].notna(), everybody["frequency"] > 0
@@ -190,7 +191,7 @@ def _warnings(rows: pd.DataFrame, params: rfm.RfmParams) -> list[result.ResultWa
 
 
 def _invariants(orders: facts.Facts, accounted: Decimal, rows: pd.DataFrame) -> tuple[result.Invariant, ...]:
-    net = orders.totals().net
+    net = orders.net()
     least = None if rows.empty else int(rows["recency_days"].min())
     return (
         result.Invariant(
