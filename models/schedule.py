@@ -8,7 +8,7 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, Text, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -79,13 +79,6 @@ class Schedule(Base):
             postgresql_where=text("deleted_at IS NULL AND paused_at IS NULL AND next_fire_at IS NOT NULL"),
         ),
         Index("ix_schedules_organisation_newest", "organisation_id", text("id DESC")),
-        Index(
-            "ix_schedules_creation_key",
-            "organisation_id",
-            "creation_key",
-            unique=True,
-            postgresql_where=text("creation_key IS NOT NULL"),
-        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -119,9 +112,6 @@ class Schedule(Base):
     pause_reason: Mapped[str | None] = mapped_column(Text)
     pause_detail: Mapped[str | None] = mapped_column(Text)
 
-    # The idempotency key of the request that made it, for a day, and the digest of that request.
-    creation_key: Mapped[str | None] = mapped_column(Text)
-    creation_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_by: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())

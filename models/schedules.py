@@ -13,7 +13,6 @@ from models.job import Job
 from models.job_states import UNFINISHED, JobStatus
 from models.schedule import OccurrenceStatus, Schedule, ScheduleOccurrence
 
-KEYS_KEPT_FOR = timedelta(hours=24)
 _COUNTING = text("SELECT pg_advisory_xact_lock(hashtextextended(:organisation, 6384001))")
 _ACTIVE = and_(Schedule.deleted_at.is_(None), Schedule.paused_at.is_(None))
 _UNFINISHED_JOB = exists().where(Job.schedule_id == Schedule.id, Job.status.in_(UNFINISHED))
@@ -78,24 +77,6 @@ def count(session: Session, organisation_id: uuid.UUID) -> int:
         .where(Schedule.organisation_id == organisation_id, Schedule.deleted_at.is_(None))
     )
     return session.scalar(counted) or 0
-
-
-def made_with(session: Session, organisation_id: uuid.UUID, key: str) -> Schedule | None:
-    """Return the schedule that a request with this idempotency key has made within the last day."""
-    return session.scalar(
-        select(Schedule).where(
-            Schedule.organisation_id == organisation_id,
-            Schedule.creation_key == key,
-            Schedule.created_at > func.now() - KEYS_KEPT_FOR,
-        )
-    )
-
-
-def forget_keys(session: Session) -> int:
-    """Free idempotency keys past their day; returns how many."""
-    past = and_(Schedule.creation_key.is_not(None), Schedule.created_at <= func.now() - KEYS_KEPT_FOR)
-    freed = update(Schedule).where(past).values(creation_key=None, creation_sha256=None).returning(Schedule.id)
-    return len(session.scalars(freed).all())
 
 
 def now(session: Session) -> datetime:

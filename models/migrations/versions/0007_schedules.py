@@ -57,8 +57,6 @@ def _create_schedules() -> None:
         sa.Column("paused_by", sa.Text(), nullable=True),
         sa.Column("pause_reason", sa.Text(), nullable=True),
         sa.Column("pause_detail", sa.Text(), nullable=True),
-        sa.Column("creation_key", sa.Text(), nullable=True),
-        sa.Column("creation_sha256", sa.LargeBinary(), nullable=True),
         sa.Column("created_by", sa.Text(), nullable=True),
         sa.Column("created_at", MOMENT, server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", MOMENT, server_default=sa.text("now()"), nullable=False),
@@ -84,13 +82,6 @@ def _create_schedules() -> None:
         postgresql_where=sa.text("deleted_at IS NULL AND paused_at IS NULL AND next_fire_at IS NOT NULL"),
     )
     op.create_index("ix_schedules_organisation_newest", "schedules", ["organisation_id", sa.text("id DESC")])
-    op.create_index(
-        "ix_schedules_creation_key",
-        "schedules",
-        ["organisation_id", "creation_key"],
-        unique=True,
-        postgresql_where=sa.text("creation_key IS NOT NULL"),
-    )
 
 
 def _create_occurrences() -> None:
