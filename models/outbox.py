@@ -7,14 +7,16 @@ For the end of a job a trigger does this (migration 0006): no way of ending a jo
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from enum import StrEnum
 
 from sqlalchemy import Uuid, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from models.base import Json
-from models.delivery import Channel
+from models.base import Json, new_id
+from models.delivery import Channel, Delivery
+from models.webhook import Webhook
 
 
 class EventType(StrEnum):
@@ -75,6 +77,24 @@ class Target:
             "on": list(self.on),
             "filter": self.filter,
         }
+
+
+def record_for(session: Session, webhook: Webhook, event_type: str, data: Json) -> Delivery:
+    """Write the delivery of an event to one webhook, whatever it subscribes to, in the caller's transaction."""
+    now = session.scalars(select(func.clock_timestamp())).one().astimezone(UTC)
+    made = Delivery(
+        id=new_id(),
+        organisation_id=webhook.organisation_id,
+        channel=Channel.WEBHOOK,
+        lane=webhook.lane,
+        target={"url": webhook.url},
+        webhook_id=webhook.id,
+        event_type=event_type,
+        payload={"type": event_type, "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data},
+    )
+    session.add(made)
+    session.flush()
+    return made
 
 
 def record(  # noqa: PLR0913 - an event has as many sides

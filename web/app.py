@@ -4,7 +4,19 @@ import flask
 from flask import json
 
 from web import compressed_answers, errors, request_log, row_door
-from web.resources import customers, datasets, documents, health, imports, jobs, metrics, report_types, reports
+from web.resources import (
+    customers,
+    datasets,
+    deliveries,
+    documents,
+    health,
+    imports,
+    jobs,
+    metrics,
+    report_types,
+    reports,
+    webhooks,
+)
 
 # Bodies other than uploads are a few parameters.
 LARGEST_JSON_BODY = 1024 * 1024
@@ -19,6 +31,8 @@ BLUEPRINTS = (
     report_types.blueprint,
     datasets.blueprint,
     customers.blueprint,
+    webhooks.blueprint,
+    deliveries.blueprint,
 )
 
 

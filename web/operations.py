@@ -7,6 +7,7 @@ from web import (
     catalogue_schemas,
     customer_operations,
     dataset_operations,
+    delivery_operations,
     formats,
     health_schemas,
     import_query,
@@ -284,5 +285,7 @@ ALL: tuple[Operation, ...] = (
     *CATALOGUE,
     *dataset_operations.DATASETS,
     *customer_operations.CUSTOMERS,
+    *delivery_operations.WEBHOOKS,
+    *delivery_operations.DELIVERIES,
     *SERVICE,
 )

@@ -197,6 +197,30 @@ EMPTY_FILE = ProblemType(
     "The file is empty",
     "Send the file as the body (`curl --data-binary @orders.csv`) or as the multipart field `file`.",
 )
+TOO_MANY_WEBHOOKS = ProblemType(
+    "too-many-webhooks",
+    409,
+    "There are as many webhooks as there may be",
+    "Delete a webhook that is not needed, or let one take more events.",
+)
+WEBHOOK_DISABLED = ProblemType(
+    "webhook-disabled",
+    409,
+    "The webhook is disabled",
+    "Mend its receiver, then `POST /v1/webhooks/{id}/enable`. What it missed can be sent again after that.",
+)
+DELIVERY_PENDING = ProblemType(
+    "delivery-pending",
+    409,
+    "The delivery is still being tried",
+    "It need not be sent again: `next_attempt_at` says when it is tried next.",
+)
+NO_ENCRYPTION_KEY = ProblemType(
+    "no-encryption-key",
+    503,
+    "This server cannot keep secrets",
+    "Whoever runs it sets `ENCRYPTION_KEYS`, for web and workers alike; `reckoner webhooks new-key` makes one.",
+)
 INTERNAL_ERROR = ProblemType(
     "internal-error",
     500,
@@ -253,6 +277,10 @@ ALL: tuple[ProblemType, ...] = (
     DATASET_MISSING,
     UNKNOWN_DATASET_VERSION,
     EMPTY_FILE,
+    TOO_MANY_WEBHOOKS,
+    WEBHOOK_DISABLED,
+    DELIVERY_PENDING,
+    NO_ENCRYPTION_KEY,
     INTERNAL_ERROR,
     DATABASE_UNAVAILABLE,
     OUTCOME_UNKNOWN,

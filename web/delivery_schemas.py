@@ -1,0 +1,248 @@
+"""Webhooks, deliveries, and who gets the result of a report: what goes in and what comes out."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from models.delivery import Channel, DeliveryStatus, Outcome
+from models.outbox import EventType
+from web.schemas import Answer, Request
+
+MOST_RECEIVERS = 20
+MOST_ADDRESSES = 50
+MOST_FORMATS = 5
+LONGEST_URL = 2048
+LONGEST_OVERLAP = 7 * 86_400
+
+# As browsers judge what is typed into a field for an address; it can hold nothing that ends a header.
+ADDRESS = (
+    r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
+    r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$"
+)
+ONE_LINE = r"^[^\x00-\x1f\x7f\u0085\u2028\u2029]*$"
+
+End = Literal["succeeded", "failed", "cancelled"]
+FileFormat = Literal["csv", "json", "ndjson", "html", "pdf", "parquet", "xlsx"]
+Address = Annotated[str, Field(max_length=254, pattern=ADDRESS)]
+On = Annotated[
+    tuple[End, ...],
+    Field(min_length=1, max_length=3, description="Which ends of the job are told; files are made of successes only"),
+]
+
+
+class EmailReceiver(Request):
+    """People who get a report by e-mail: headline numbers, charts, first rows, and the wanted files. Each gets their own."""
+
+    channel: Literal["email"]
+    to: Annotated[list[Address], Field(min_length=1, max_length=MOST_ADDRESSES)]
+    formats: list[FileFormat] = Field(default=[], max_length=MOST_FORMATS, description="Files to attach")
+    subject: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=150,
+        pattern=ONE_LINE,
+        description="Left out = the report's label or title",
+    )
+    on: On = ("succeeded",)
+
+
+class WebhookReceiver(Request):
+    """One of your webhooks, whatever events it subscribes to otherwise."""
+
+    channel: Literal["webhook"]
+    webhook_id: uuid.UUID
+    on: On = ("succeeded",)
+
+
+class FileReceiver(Request):
+    """A folder or object store, below one that whoever runs the server has opened for this."""
+
+    channel: Literal["file"]
+    url: str = Field(max_length=LONGEST_URL, description="The folder: `/path`, `file:///path` or `s3://bucket/path`")
+    format: FileFormat = "csv"
+    name: str | None = Field(
+        default=None,
+        max_length=150,
+        description="Name of the file, with `{type}`, `{date}`, `{time}`, `{id}` and `{schedule}`; "
+        "left out = `{type}-{date}-{id}` with the format's ending",
+    )
+    on: Annotated[tuple[Literal["succeeded"]], Field(description="Files are made of successes only")] = ("succeeded",)
+
+
+Receiver = Annotated[EmailReceiver | WebhookReceiver | FileReceiver, Field(discriminator="channel")]
+Receivers = Annotated[
+    list[Receiver],
+    Field(max_length=MOST_RECEIVERS, description="Who gets the result, beside the subscribers of its event"),
+]
+
+
+def _known_event(event: str) -> str:
+    groups = {f"{known.partition('.')[0]}.*" for known in EventType}
+    if event == "*" or event in groups or event in set(EventType):
+        return event
+    raise ValueError(f"there is no event {event!r}; there are {', '.join(EventType)}, groups such as report.*, and *")
+
+
+class _Events(Request):
+    @field_validator("events", check_fields=False)
+    @classmethod
+    def _know_events(cls, events: list[str] | None) -> list[str] | None:
+        return None if events is None else [_known_event(event) for event in dict.fromkeys(events)]
+
+
+class WebhookRequest(_Events):
+    """An address that is to be told of what happens."""
+
+    url: str = Field(
+        max_length=LONGEST_URL, description="Where to POST: `https://…`", examples=["https://example.com/hook"]
+    )
+    events: list[str] = Field(
+        default=["*"], min_length=1, max_length=50, description="Event types, groups such as `report.*`, or `*` for all"
+    )
+    description: str | None = Field(default=None, max_length=200, description="A few words of your own")
+
+
+class WebhookChange(_Events):
+    """What is to be different; what is left out stays as it is."""
+
+    url: str | None = Field(default=None, max_length=LONGEST_URL)
+    events: list[str] | None = Field(default=None, min_length=1, max_length=50)
+    description: str | None = Field(default=None, max_length=200)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        for name in ("url", "events"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{name} cannot be null")
+        return self
+
+
+class RotateRequest(Request):
+    """A new secret. The body may be left out."""
+
+    overlap_seconds: Annotated[int, Field(strict=True)] = Field(
+        default=86_400,
+        ge=0,
+        le=LONGEST_OVERLAP,
+        description="For so long messages are signed with the old secret as well; 0 = from now on with the new one alone",
+    )
+
+
+class WebhookLinks(Answer):
+    self: str
+    deliveries: str = Field(description="What was sent there")
+    test: str = Field(description="POST here to send a test message")
+    rotate_secret: str = Field(description="POST here for a new secret")
+    enable: str = Field(description="POST here after it was disabled")
+    redeliver: str = Field(description="POST here to send again what did not get through")
+
+
+class WebhookObject(Answer):
+    """An address that is told of what happens."""
+
+    id: uuid.UUID
+    url: str
+    events: list[str]
+    description: str | None
+    status: Literal["enabled", "disabled"]
+    disabled_at: datetime | None
+    disabled_reason: str | None = Field(description="It answered 410, nothing got through for days, or you disabled it")
+    old_secret_until: datetime | None = Field(description="Until when messages are signed with the old secret as well")
+    created_at: datetime
+    updated_at: datetime
+    links: WebhookLinks
+
+
+class NewWebhook(WebhookObject):
+    """A webhook with its secret, which is shown in this answer and never again."""
+
+    secret: str = Field(
+        description="`whsec_…`: what receivers verify messages with", examples=["whsec_C2FVsBQIhrscChlQIMV…"]
+    )
+
+
+class DeletedWebhook(Answer):
+    id: uuid.UUID
+    deleted: Literal[True]
+
+
+class WebhookListQuery(Request):
+    limit: int = Field(default=25, ge=1, le=100, description="Longest page")
+    cursor: str | None = Field(default=None, max_length=512, description="Where to go on; taken from the `next` link")
+
+
+class DeliveriesOfWebhookQuery(WebhookListQuery):
+    status: DeliveryStatus | None = Field(default=None, description="Only deliveries in this state")
+
+
+class DeliveryListQuery(DeliveriesOfWebhookQuery):
+    channel: Channel | None = Field(default=None, description="Only deliveries of this kind")
+    webhook_id: uuid.UUID | None = Field(default=None, description="Only those to this webhook")
+    job_id: uuid.UUID | None = Field(default=None, description="Only those about this job")
+    schedule_id: uuid.UUID | None = Field(default=None, description="Only those about jobs of this schedule")
+
+
+class RedeliverQuery(Request):
+    only: Literal["failed", "cancelled", "unsuccessful"] = Field(
+        default="unsuccessful", description="Those that failed, those that were cancelled with their webhook, or both"
+    )
+
+
+class RedeliverToWebhookQuery(RedeliverQuery):
+    since: datetime | None = Field(default=None, description="Only those made at this time or later")
+
+    @field_validator("since")
+    @classmethod
+    def _has_a_zone(cls, since: datetime | None) -> datetime | None:
+        if since is not None and since.tzinfo is None:
+            raise ValueError("say the zone, such as 2026-11-22T10:00:00Z")
+        return since
+
+
+class Redelivered(Answer):
+    count: int = Field(description="How many are sent again, under the ids they had")
+
+
+class DeliveryLinks(Answer):
+    self: str
+    redeliver: str = Field(description="POST here to send it again, under the same id")
+    job: str | None
+    webhook: str | None
+
+
+class DeliveryObject(Answer):
+    """One message to one receiver."""
+
+    id: uuid.UUID = Field(description="The same over all attempts: receivers get it as `webhook-id` or in `Message-ID`")
+    channel: Channel
+    status: DeliveryStatus
+    event_type: str
+    target: dict[str, Any] = Field(description="Where to: `url`, `to`, `formats`, `name` … by channel")
+    webhook_id: uuid.UUID | None
+    job_id: uuid.UUID | None
+    schedule_id: uuid.UUID | None
+    attempts: int = Field(description="How often it was tried")
+    next_attempt_at: datetime | None = Field(description="When it is tried next; null once it is finished")
+    error: str | None = Field(description="Why the last attempt failed")
+    created_at: datetime
+    finished_at: datetime | None
+    links: DeliveryLinks
+
+
+class AttemptObject(Answer):
+    """One attempt, as it went."""
+
+    number: int
+    started_at: datetime
+    duration_ms: int | None
+    outcome: Outcome = Field(description="`lost`: the sending process ended in the middle; the receiver may have it")
+    status_code: int | None = Field(description="Of HTTP or SMTP")
+    error: str | None
+    excerpt: str | None = Field(description="How the receiver's answer begins")
+
+
+class DeliveryWithAttempts(DeliveryObject):
+    payload: dict[str, Any] = Field(description="What is sent to webhooks; e-mails and files are made of the result")
+    attempt_log: list[AttemptObject]
