@@ -27,7 +27,11 @@ _STATE = text(
            current_setting('data_checksums') AS data_checksums,
            pg_is_in_recovery() AS standby,
            to_regclass('alembic_version') IS NOT NULL AS has_schema,
-           CAST(system_user AS text) AS proof
+           CAST(system_user AS text) AS proof,
+           EXISTS (
+               SELECT FROM pg_roles
+               WHERE rolname = :web AND pg_has_role(session_user, oid, 'SET') AND NOT rolsuper AND NOT rolbypassrls
+           ) AS guarded
     """
 )
 
@@ -47,6 +51,8 @@ class PostgresFacts:
     proof: str | None
     embedded: bool
     local: bool
+    guarded: bool
+    """Whether there is a role for the web, which is shown the rows of one organisation alone."""
     clock_ahead: float
     """By how many seconds PostgreSQL's clock is ahead of this machine's."""
 
@@ -67,9 +73,9 @@ def examine() -> list[Finding]:
 
 
 def facts(connection: Connection, *, major: int) -> PostgresFacts:
-    state: Any = connection.execute(_STATE).one()
-    at = connection.execute(text("SELECT max(version_num) FROM alembic_version")).scalar() if state.has_schema else None
     configured = settings.load()
+    state: Any = connection.execute(_STATE, {"web": configured.web_database_role}).one()
+    at = connection.execute(text("SELECT max(version_num) FROM alembic_version")).scalar() if state.has_schema else None
     return PostgresFacts(
         major=major,
         fsync=state.fsync,
@@ -82,6 +88,7 @@ def facts(connection: Connection, *, major: int) -> PostgresFacts:
         proof=state.proof,
         embedded=configured.uses_embedded_database,
         local=of_settings.is_local(of_settings.database_host(configured)),
+        guarded=state.guarded,
         clock_ahead=_clock_ahead(connection),
     )
 
@@ -182,6 +189,15 @@ CHECKS: tuple[Check[PostgresFacts], ...] = (
         look=_ahead,
         why="In the middle of a deployment that is as it should be; for longer, this process is out of date.",
         remedy="Start the newer release here as well.",
+        verdict=Verdict.WARNING,
+    ),
+    Check(
+        subject="row-level security",
+        look=lambda known: Look(not known.guarded, "guards the web" if known.guarded else "no role for the web"),
+        why="Between organisations stands nothing but the application's own filters: this database user may not make the "
+        "role that PostgreSQL would show the rows of one organisation alone.",
+        remedy="Let an administrator of the database say `CREATE ROLE reckoner_web NOLOGIN` (or the name in "
+        "WEB_DATABASE_ROLE) and `GRANT reckoner_web TO` the user of DATABASE_URL; then run `python -m models.migrate`.",
         verdict=Verdict.WARNING,
     ),
     Check(

@@ -27,6 +27,7 @@ GOOD_POSTGRES = PostgresFacts(
     proof="scram-sha-256:reckoner",
     embedded=False,
     local=False,
+    guarded=True,
     clock_ahead=0.1,
 )
 GOOD_REDIS = RedisFacts(
@@ -170,6 +171,7 @@ def test_no_password_is_ever_shown() -> None:
         ({"at": "0003"}, "schema of a newer release", Verdict.WARNING),
         ({"proof": None}, "proof of identity", Verdict.UNSAFE),
         ({"proof": None, "local": True}, "local proof of identity", Verdict.WARNING),
+        ({"guarded": False}, "row-level security", Verdict.WARNING),
         ({"standby": True}, "standby", Verdict.WARNING),
         ({"data_checksums": "off"}, "PostgreSQL data_checksums", Verdict.WARNING),
         ({"clock_ahead": -2.5}, "clock against PostgreSQL's", Verdict.WARNING),
