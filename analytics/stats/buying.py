@@ -11,9 +11,10 @@ from analytics.stats.histories import Floats, Histories
 
 # Twice the log-likelihood that dropout must gain: what chance exceeds once in twenty times with two more parameters.
 _EVIDENCE = 5.99
-# Distinct histories on which the search is made where there are at least twice as many; a quarter for Pareto/NBD, whose
+# Distinct histories on which the search is made where there are at least twice as many; fewer for Pareto/NBD, whose
 # likelihood costs most.
 _PREVIEW = 20_000
+_PARETO_PREVIEW = 1_250
 # Pairs of x and age times points of time that are held at once.
 _CELLS = 2_000_000
 
@@ -103,7 +104,7 @@ def model_of(name: ModelName, parameters: Floats) -> Model:
 
 def likelihoods(name: ModelName, rows: Histories) -> tuple[Likelihood, Likelihood | None]:
     """Return the likelihood, and one of a part of the rows where they are many."""
-    one_of = rows.count.size // (_PREVIEW // 4 if name is ModelName.PARETO_NBD else _PREVIEW)
+    one_of = rows.count.size // (_PARETO_PREVIEW if name is ModelName.PARETO_NBD else _PREVIEW)
 
     def likelihood(one_of: int) -> Likelihood:
         if name is ModelName.PARETO_NBD:

@@ -13,8 +13,8 @@ _DEPTH = 34.0
 # Without purchases the integrand falls slowly and bends on the way; the longer way takes more points.
 _LONG = 20.0
 _NODES, _NODES_OF_LONG = 36, 160
-# As many pairs at once as keep the arrays of nodes within some tens of megabytes.
-_AT_ONCE = 16_384
+# As many pairs at once as keep an array of nodes within the cache of a processor.
+_AT_ONCE = 2_048
 
 
 @dataclass(frozen=True, slots=True)
