@@ -41,7 +41,6 @@ from models.result import StoredResult
 ATTEMPTS = 4
 
 _RESULTS = cast("Table", StoredResult.__table__)
-_JOINABLE_INDEX = "ix_jobs_joinable"
 
 
 class BusyError(Exception):
@@ -177,6 +176,9 @@ def _serve(session: Session, job: Job, *, priority: int, keep_for: timedelta) ->
 
 
 def _is_waiting_for_another(error: OperationalError) -> bool:
-    """Tell a wait for a transaction that makes such a job from other waits: PostgreSQL says which index it was about."""
+    """Tell a wait for a transaction that makes such a job from other waits: PostgreSQL says what it was inserting into.
+
+    Who waits for the whole table is not told anything.
+    """
     original = error.orig
-    return isinstance(original, psycopg.errors.LockNotAvailable) and _JOINABLE_INDEX in (original.diag.context or "")
+    return isinstance(original, psycopg.errors.LockNotAvailable) and f'"{JOBS.name}"' in (original.diag.context or "")

@@ -58,6 +58,17 @@ def test_prefer_wait_answers_with_the_finished_job(shop: Client) -> None:
     assert "wait" in answer.headers["preference-applied"]
 
 
+def test_a_report_that_was_made_is_answered_at_once(shop: Client) -> None:
+    body = {"type": "rfm", "params": {"bins": 3}}
+    job = shop.finish(shop.http.post("/v1/reports", json=body).json())
+    again = shop.http.post("/v1/reports", json=body)
+    assert (again.status_code, again.json()["id"], again.json()["reused"]) == (200, job["id"], True)
+    assert shop.result(again.json())["row_count"] > 100
+    anew = shop.http.post("/v1/reports", json={**body, "max_age": 0}, headers={"Prefer": "wait=20"}).json()
+    assert (anew["reused"], anew["status"]) == (False, "succeeded")
+    assert shop.result(anew)["rows"] == shop.result(again.json())["rows"]
+
+
 def test_the_job_id_is_the_same_in_the_api_and_in_flower(shop: Client) -> None:
     job = shop.finish(shop.submit("cohort_retention"))
     password = (shop.stack.home / "flower_password").read_text().strip()

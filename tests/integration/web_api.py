@@ -19,6 +19,7 @@ from models.job_states import JobKind
 from models.organisation import Organisation
 from models.result import Chunk, StoredResult
 
+KEEP = timedelta(days=30)
 CSV = b"order_id,customer_id,ordered_at,amount\n1,a,2026-01-02,10.50\n"
 
 
@@ -142,9 +143,8 @@ def finish(
         for piece in chunks.encode(table, rows_per_chunk)
     ]
     with session.transaction() as db:
-        result.store(db, stored, pieces, keep_for=timedelta(days=30))
-        keep = timedelta(days=30)
-        assert transitions.succeed(db, job.id, attempt=job.attempt, outcome=outcome, keep_result=keep, max_in_flight=1)
+        result.store(db, stored, pieces, keep_for=KEEP)
+        assert transitions.succeed(db, job.id, attempt=job.attempt, outcome=outcome, keep_result=KEEP, max_in_flight=1)
     return stored
 
 
