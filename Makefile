@@ -54,7 +54,7 @@ check: install-dev ## Lint, types and layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: install-dev ## Write the pages of docs/reports anew from what the reports declare
+docs: install-dev ## Write docs/reports and docs/openapi.json anew from what the code declares
 	$(BIN)/python -m tests.documentation
 
 format: install-dev ## Format the code

@@ -1,7 +1,7 @@
-"""Writes `docs/reports`: `make docs`."""
+"""Writes `docs/reports` and `docs/openapi.json`: `make docs`."""
 
 from analytics.catalogue import registry
-from tests.documentation import pages
+from tests.documentation import contract, pages
 
 
 def main() -> None:
@@ -12,6 +12,7 @@ def main() -> None:
         if picture is not None:
             (pages.FOLDER / f"{name}.svg").write_bytes(picture)
     (pages.FOLDER / "README.md").write_text(pages.index(), encoding="utf-8")
+    contract.FILE.write_text(contract.text(), encoding="utf-8")
 
 
 if __name__ == "__main__":
