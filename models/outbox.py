@@ -47,6 +47,11 @@ class EventType(StrEnum):
     """Somebody asked for a test message. Sent to the webhook that is tested, whatever it subscribes to."""
 
 
+# Said of a row `jobs`, as the trigger says it: whether there may be anybody to be told of its end.
+CONCERNS_SOMEBODY = """(
+    deliveries IS NOT NULL
+    OR EXISTS (SELECT FROM webhooks WHERE organisation_id = jobs.organisation_id AND disabled_at IS NULL)
+)"""
 JOB_ENDS = ("succeeded", "failed", "cancelled")
 # What tells of deliveries must not give rise to more of its kind.
 ABOUT_DELIVERING = frozenset({EventType.DELIVERY_FAILED, EventType.WEBHOOK_DISABLED, EventType.WEBHOOK_TEST})

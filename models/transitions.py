@@ -31,6 +31,7 @@ from models import admission, new_job
 from models.base import Json
 from models.job import Job
 from models.job_states import JobStatus, Reason
+from models.outbox import CONCERNS_SOMEBODY
 
 MAX_CRASHES = 3
 BACK_OFF_SECONDS = (5.0, 30.0, 120.0)
@@ -78,7 +79,7 @@ _SUCCEED = text(
     UPDATE jobs SET status = 'succeeded', reason = 'finished', lease_until = NULL, worker_pid = NULL, outcome = :result,
         expires_at = now() + :keep, finished_at = now()
     WHERE id = :job AND status = 'running' AND attempt = :held
-    RETURNING {admission.WANTS_MORE} AS lane_wants_more
+    RETURNING {admission.WANTS_MORE} AS lane_wants_more, {CONCERNS_SOMEBODY} AS is_told
     """  # noqa: S608 - both parts are ours
 ).bindparams(bindparam("result", type_=_JOBS.c.outcome.type), bindparam("keep", type_=Interval))
 
@@ -135,6 +136,9 @@ class Succeeded:
     lane_wants_more: bool
     """Whether jobs of its organisation and queue wait for room, and there is enough of it to let some in."""
 
+    is_told: bool
+    """Whether somebody is to be told of it."""
+
 
 def succeed(  # noqa: PLR0913 - each is a different thing
     session: Session,
@@ -154,7 +158,7 @@ def succeed(  # noqa: PLR0913 - each is a different thing
         "max_in_flight": max_in_flight,
     }
     row = session.connection().execute(_SUCCEED, arguments).one_or_none()
-    return None if row is None else Succeeded(lane_wants_more=row.lane_wants_more)
+    return None if row is None else Succeeded(lane_wants_more=row.lane_wants_more, is_told=row.is_told)
 
 
 def fail(session: Session, job_id: uuid.UUID, *, attempt: int, reason: Reason, error: Json) -> bool:

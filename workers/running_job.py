@@ -38,6 +38,12 @@ class RunningJob:
         self._progress_written_at = time.monotonic()
         self._has_effect = False
         self._lane_wants_more = True
+        self._is_told = True
+
+    @property
+    def is_told(self) -> bool:
+        """Whether somebody is to be told of its end; True where that is not known."""
+        return self._is_told
 
     @property
     def lane_wants_more(self) -> bool:
@@ -157,5 +163,6 @@ class RunningJob:
                 if finished is None:
                     raise LeaseLostError
                 self._lane_wants_more = finished.lane_wants_more
+                self._is_told = finished.is_told
                 failpoints.hit(Point.FINISH_BEFORE_COMMIT)
             failpoints.hit(Point.FINISH_AFTER_COMMIT)

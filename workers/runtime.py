@@ -13,6 +13,7 @@ from models.failpoints import Point
 from models.job import Job
 from models.job_states import JobStatus, Reason
 from workers import errors, identity, interrupts, publisher, routing, task, workboard
+from workers.deliveries import poking
 from workers.running_job import RunningJob
 
 log = structlog.get_logger(__name__)
@@ -38,15 +39,17 @@ class JobTask(task.Task):
             board.write(identity_, job.attempt)
             context = {"job_id": job_id, "attempt": job.attempt, "organisation_id": str(job.organisation_id)}
             with structlog.contextvars.bound_contextvars(**context, request_id=job.request_id, trace=job.traceparent):
-                lane_wants_more = self._attempt(job)
+                running = self._attempt(job)
         finally:
             # First of all: what comes after may wait for Redis, and is no part of the job.
             board.wipe()
-        if lane_wants_more:
+        if running.lane_wants_more:
             publisher.publish([publisher.Lane(job.organisation_id, job.queue)])
+        if running.is_told:
+            poking.poke()
 
-    def _attempt(self, job: Job) -> bool:
-        """Run the body once and write how it ended; the answer is whether others of its lane may be let in now."""
+    def _attempt(self, job: Job) -> RunningJob:
+        """Run the body once and write how it ended."""
         started = time.monotonic()
         log.info("job started", kind=job.kind, type=job.type)
         running = RunningJob(job)
@@ -55,7 +58,7 @@ class JobTask(task.Task):
                 self.run(running)
         except errors.LeaseLostError:
             _note_lost_lease()
-            return True
+            return running
         except errors.PERMANENT as error:
             problem = errors.problem(error)
             log.info("job refused", problem=problem["type"])
