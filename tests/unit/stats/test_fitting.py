@@ -66,6 +66,7 @@ def test_the_order_of_customers_changes_nothing(shop: Shop) -> None:
 def test_a_preview_leads_to_the_same_place(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     name, rows, fit = shop
     monkeypatch.setattr(buying, "_PREVIEW", 500)
+    monkeypatch.setattr(buying, "_PARETO_PREVIEW", 500)
     quick = buying.fit(name, Histories.of(*rows))
     assert quick.asked.parameters == pytest.approx(fit.asked.parameters, rel=1e-6)
     assert quick.asked.log_likelihood == pytest.approx(fit.asked.log_likelihood, abs=1e-6)
