@@ -15,6 +15,7 @@ import click
 from cli import (
     child_environment,
     embedded_leftovers,
+    encryption_key,
     flower_access,
     home_lock,
     invocation,
@@ -209,6 +210,7 @@ class _Run:
 
     def supervise(self, processes: procfile.Procfile) -> int:
         self._show_new_password()
+        encryption_key.ensure(self._settings)
         plan = stack_plan.Plan(
             settings=self._settings,
             procfile=processes,

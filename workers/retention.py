@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from models import heartbeat, idempotency, idempotent_effects, job_retention, jobs, result, session, settings
+from models import deliveries, heartbeat, idempotency, idempotent_effects, job_retention, jobs, result, session, settings
 
 BATCH = 100
 # A file this young may belong to a request that has not inserted its job yet.
@@ -49,12 +49,22 @@ def remove_expired() -> Removed:
             for job_id in jobs.unsuccessful_import_ids(db, finished_within=KEEP_UNSUCCESSFUL_UPLOADS)
             | jobs.preview_ids(db, finished_within=KEEP_PREVIEWED_UPLOADS)
         }
+    _forget_deliveries()
     configured = settings.load()
     files = _remove_others(configured.upload_folder, needed | repeatable)
     files += _remove_others(configured.scratch_folder, needed)
     # A process that was killed leaves what its queries had spilled.
     files += _remove_others(configured.spill_folder.parent, {str(pid) for pid in psutil.pids()})
     return Removed(results=results, jobs=forgotten, files=files)
+
+
+def _forget_deliveries() -> None:
+    """Remove the log of what was sent, when it is as old as jobs become."""
+    while True:
+        with session.transaction() as db:
+            removed = deliveries.forget_old(db, keep_for=settings.load().job_retention, limit=BATCH)
+        if removed < BATCH:
+            return
 
 
 def _forget_jobs() -> int:
