@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import Session
 
-from models import heartbeat, queues, tally, upkeep
+from models import delivery_figures, heartbeat, queues, tally, upkeep
 from models import session as sessions
+from models.delivery_figures import DeliveryFigures
 from models.heartbeat import ProcessKind
 from models.job import Job, JobEvent
 from models.job_states import Reason
@@ -72,6 +73,7 @@ class Figures:
     tallies: Mapping[tuple[str, str], int]
     recent: Mapping[str, Recent]
     queues: Mapping[str, QueueState]
+    deliveries: DeliveryFigures
     since_beat: float | None
     since_sweep: float | None
 
@@ -88,6 +90,7 @@ def read(queue_names: Iterable[str]) -> Figures:
             tallies=tallies,
             recent=_recent(db),
             queues=queues.states(db, queue_names),
+            deliveries=delivery_figures.read(db),
             since_beat=heartbeat.seconds_since_last(db, ProcessKind.BEAT),
             since_sweep=upkeep.seconds_since(db, Upkeep.RESCUE),
         )

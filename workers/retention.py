@@ -8,7 +8,17 @@ from pathlib import Path
 
 import psutil
 
-from models import deliveries, heartbeat, idempotency, idempotent_effects, job_retention, jobs, result, session, settings
+from models import (
+    deliveries,
+    heartbeat,
+    idempotency,
+    idempotent_effects,
+    job_retention,
+    jobs,
+    result,
+    session,
+    settings,
+)
 
 BATCH = 100
 # A file this young may belong to a request that has not inserted its job yet.

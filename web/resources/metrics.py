@@ -16,6 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from models import metrics, row_access
+from models.delivery import Channel, DeliveryStatus
+from models.delivery_figures import DeliveryFigures
 from models.job_states import JobKind, JobStatus, Reason
 from models.metrics import Figures, JobClass
 from models.queues import QueueState
@@ -110,6 +112,7 @@ def _all_of(figures: Figures) -> Iterator[Metric]:
     yield from _jobs(figures.jobs)
     yield from _queues(figures.queues)
     yield from _durations(figures.recent)
+    yield from _deliveries(figures.deliveries)
     rescues = _counter("rescues", "Running jobs whose process was gone, by how that was noticed.", ["reason"])
     for reason in RESCUES:
         rescues.add_metric([reason], figures.reasons[reason])
@@ -170,6 +173,17 @@ def _durations(recent: Mapping[str, metrics.Recent]) -> Iterator[Metric]:
             for quantile, value in zip(metrics.QUANTILES, values or (), strict=bool(values)):
                 family.add_metric([kind, f"{quantile:g}"], value)
     yield from (count, waits, runs)
+
+
+def _deliveries(figures: DeliveryFigures) -> Iterator[Metric]:
+    counts = _gauges("deliveries", "Deliveries on record.", ["channel", "status"])
+    for channel in Channel:
+        for status in DeliveryStatus:
+            counts.add_metric([channel, status], figures.counts.get((channel, status), 0))
+    yield counts
+    help_ = "How long the longest-waiting due delivery has waited for a sender."
+    yield _gauge("delivery_oldest_due_seconds", help_, figures.oldest_due or 0.0)
+    yield _gauge("deliveries_failed_lately", "Deliveries given up in the last day.", figures.failed_lately)
 
 
 def _tallies(tallies: Mapping[tuple[str, str], int]) -> Iterator[Metric]:

@@ -4,13 +4,13 @@ from typing import Any
 
 from models import session, settings
 from workers import broker
-from workers.doctor import of_celery, of_postgresql, of_redis, of_settings, of_stack
+from workers.doctor import of_celery, of_deliveries, of_postgresql, of_redis, of_settings, of_stack
 from workers.doctor.finding import Finding
 
 
 def of_what_is_set(app: Any) -> list[Finding]:
     """Look at versions and settings; asks nobody."""
-    return [*of_celery.examine(app), *of_settings.examine(settings.load())]
+    return [*of_celery.examine(app), *of_settings.examine(settings.load()), *of_deliveries.examine(settings.load())]
 
 
 def of_servers() -> list[Finding]:
@@ -24,4 +24,4 @@ def of_servers() -> list[Finding]:
 
 def of_everything(app: Any) -> list[Finding]:
     queues = [queue.name for queue in app.conf.task_queues or ()]
-    return [*of_what_is_set(app), *of_servers(), *of_stack.examine(queues)]
+    return [*of_what_is_set(app), *of_servers(), *of_stack.examine(queues), *of_deliveries.examine_outbox()]
