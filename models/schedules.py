@@ -1,6 +1,7 @@
 """Reading schedules and their occurrences, and the statements by which any number of beats may fire them at once."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -210,6 +211,25 @@ def last_occurrences(session: Session, schedule_ids: Sequence[uuid.UUID]) -> dic
     )
     query = _occurred().where(tuple_(ScheduleOccurrence.schedule_id, ScheduleOccurrence.due_at).in_(latest))
     return {occurrence.schedule_id: _as_occurred(occurrence, status) for occurrence, status in session.execute(query)}
+
+
+def runs(
+    session: Session, slots: Collection[tuple[uuid.UUID, datetime]]
+) -> dict[tuple[uuid.UUID, datetime], list[uuid.UUID]]:
+    """Return the jobs there are for slots of schedules, newest first: the slots' own, and those that were asked for."""
+    query = select(Job.schedule_id, Job.due_at, Job.id).where(tuple_(Job.schedule_id, Job.due_at).in_(slots))
+    found: dict[tuple[uuid.UUID, datetime], list[uuid.UUID]] = defaultdict(list)
+    for schedule_id, due_at, job_id in session.execute(query.order_by(Job.id.desc())):
+        if schedule_id is not None and due_at is not None:
+            found[schedule_id, due_at].append(job_id)
+    return found
+
+
+def drop_waiting(session: Session, schedule: Schedule, *, reason: str, detail: str) -> None:
+    """Let no slot wait any more: none of them fires."""
+    for occurrence in waiting(session, schedule):
+        occurrence.status = OccurrenceStatus.SKIPPED
+        occurrence.reason, occurrence.detail = reason, detail
 
 
 def forget_old(session: Session, *, keep_for: timedelta) -> int:

@@ -15,6 +15,7 @@ from web.resources import (
     metrics,
     report_types,
     reports,
+    schedules,
     webhooks,
 )
 
@@ -31,6 +32,7 @@ BLUEPRINTS = (
     report_types.blueprint,
     datasets.blueprint,
     customers.blueprint,
+    schedules.blueprint,
     webhooks.blueprint,
     deliveries.blueprint,
 )

@@ -12,13 +12,16 @@ from web import body_errors, problem_types, problems
 MAX_DEPTH = 64
 
 
-def read() -> dict[str, Any]:
+def read(*, also: str | None = None) -> dict[str, Any]:
     """Return the body, which must be one JSON object.
+
+    Args:
+        also: a media type that is taken as well as `application/json`.
 
     Raises:
         problems.Problem: another media type, malformed JSON, or not an object.
     """
-    if flask.request.mimetype != "application/json":
+    if flask.request.mimetype not in {"application/json", also}:
         raise problems.Problem(
             problem_types.UNSUPPORTED_MEDIA_TYPE,
             "Send the body as `Content-Type: application/json`.",

@@ -9,7 +9,7 @@ import pydantic
 from pydantic.json_schema import JsonSchemaMode
 
 from analytics.catalogue import registry
-from web import examples, idempotency_key, operations, problems, schemas
+from web import examples, idempotency_key, operations, problem_types, problems, schemas
 from web.operation import FILE_BODY, Operation, Reply
 from web.problem_types import ProblemType
 
@@ -19,6 +19,7 @@ HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
 }
 PATH_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "job_id": {"type": "string", "format": "uuid"},
+    "schedule_id": {"type": "string", "format": "uuid"},
     "version": {"type": "integer", "minimum": 0},
 }
 REFERENCE = "#/components/schemas/{model}"
@@ -195,6 +196,8 @@ def _headers_read(operation: Operation) -> Iterable[dict[str, Any]]:
         names["Prefer"] = wait
     if operation.keyed:
         names[idempotency_key.HEADER] = IDEMPOTENCY
+    if problem_types.PRECONDITION_FAILED in operation.problems:
+        names["If-Match"] = "The ETag of what you have seen: it is changed only if it is still that"
     if 304 in operation.replies:
         names["If-None-Match"] = "The ETag of the result you have"
     if 206 in operation.replies:

@@ -12,6 +12,7 @@ from web import (
     health_schemas,
     import_query,
     problem_types,
+    schedule_operations,
     schemas,
 )
 from web.operation import (
@@ -285,6 +286,7 @@ ALL: tuple[Operation, ...] = (
     *CATALOGUE,
     *dataset_operations.DATASETS,
     *customer_operations.CUSTOMERS,
+    *schedule_operations.SCHEDULES,
     *delivery_operations.WEBHOOKS,
     *delivery_operations.DELIVERIES,
     *SERVICE,

@@ -221,6 +221,37 @@ NO_ENCRYPTION_KEY = ProblemType(
     "This server cannot keep secrets",
     "Whoever runs it sets `ENCRYPTION_KEYS`, for web and workers alike; `reckoner webhooks new-key` makes one.",
 )
+TOO_MANY_SCHEDULES = ProblemType(
+    "too-many-schedules",
+    409,
+    "There are as many schedules as there may be",
+    "Delete a schedule that is not needed. Whoever runs the server sets `MAX_SCHEDULES`.",
+)
+SCHEDULE_DELETED = ProblemType(
+    "schedule-deleted",
+    410,
+    "The schedule was deleted",
+    "It fires no more and cannot be changed. Its occurrences and reports can still be read; make a new one with "
+    "POST /v1/schedules.",
+)
+PRECONDITION_FAILED = ProblemType(
+    "precondition-failed",
+    412,
+    "It has been changed meanwhile",
+    "`If-Match` names another revision than the current one. Fetch it again, and decide whether your change still fits.",
+)
+INTERNAL_ERROR = ProblemType(
+    "internal-error",
+    500,
+    "Something went wrong here",
+    "It is not the fault of the request. The log has the details under the `request_id`.",
+)
+DATABASE_UNAVAILABLE = ProblemType(
+    "database-unavailable",
+    503,
+    "The database does not answer",
+    "Nothing is accepted that cannot be kept. Try again after `Retry-After` seconds.",
+)
 INTERNAL_ERROR = ProblemType(
     "internal-error",
     500,
@@ -281,6 +312,9 @@ ALL: tuple[ProblemType, ...] = (
     WEBHOOK_DISABLED,
     DELIVERY_PENDING,
     NO_ENCRYPTION_KEY,
+    TOO_MANY_SCHEDULES,
+    SCHEDULE_DELETED,
+    PRECONDITION_FAILED,
     INTERNAL_ERROR,
     DATABASE_UNAVAILABLE,
     OUTCOME_UNKNOWN,

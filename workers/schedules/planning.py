@@ -2,11 +2,14 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
+from models.base import Json
 from models.new_job import NewJob
 from models.organisation import Organisation
 from models.schedule import Schedule
@@ -42,24 +45,40 @@ def plan(db: Session, schedule: Schedule, due_at: datetime) -> Plan:
     Raises:
         workers.refusals.RefusedError: the type is gone, the parameters do not suit it, or the data are not there.
     """
-    asker = db.get_one(Organisation, schedule.organisation_id)
-    organisation = report_planning.Organisation(id=asker.id, timezone=asker.timezone, currency=asker.currency)
-    try:
-        return report_planning.plan(
-            db, Request(type=schedule.type, params=resolved_params(schedule, due_at)), organisation
-        )
-    except RefusedError as refusal:
-        raise (relative.pointed_at_range(refusal) if relative.RANGE in schedule.params else refusal) from refusal
+    with _said_of_what_was_given(schedule):
+        asked = Request(type=schedule.type, params=_resolved(schedule, due_at))
+        return report_planning.plan(db, asked, _organisation(db, schedule))
 
 
-def resolved_params(schedule: Schedule, due_at: datetime) -> dict[str, object]:
-    """Return the parameters of the report at one slot, as a request would give them.
+def canonical_params(db: Session, schedule: Schedule, due_at: datetime) -> Json:
+    """Return the parameters of the report of one slot, without a look at the data.
 
     Raises:
-        workers.refusals.RefusedError: there is no such type, or a relative date is none.
+        workers.refusals.RefusedError: there is no such type, or the parameters do not suit it.
     """
+    with _said_of_what_was_given(schedule):
+        kind = report_planning.type_of(schedule.type)
+        params = report_planning.parse_params(kind, _resolved(schedule, due_at), _organisation(db, schedule))
+        return params.model_dump(mode="json")
+
+
+def _resolved(schedule: Schedule, due_at: datetime) -> Json:
     model = report_planning.type_of(schedule.type).params
     return relative.resolve(schedule.params, model=model, due_at=due_at, zone=ZoneInfo(schedule.timezone))
+
+
+def _organisation(db: Session, schedule: Schedule) -> report_planning.Organisation:
+    asker = db.get_one(Organisation, schedule.organisation_id)
+    return report_planning.Organisation(id=asker.id, timezone=asker.timezone, currency=asker.currency)
+
+
+@contextmanager
+def _said_of_what_was_given(schedule: Schedule) -> Iterator[None]:
+    """Let refusals of what a relative range was resolved to point at the range."""
+    try:
+        yield
+    except RefusedError as refusal:
+        raise (relative.pointed_at_range(refusal) if relative.RANGE in schedule.params else refusal) from refusal
 
 
 def new_job(

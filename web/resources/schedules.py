@@ -1,0 +1,279 @@
+"""Schedules: made, listed, changed, paused, resumed, removed; their slots seen in advance, run by hand, and looked back at."""
+
+import dataclasses
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import flask
+import pydantic
+from sqlalchemy.orm import Session
+
+from models import schedules, session
+from models.api_key import Scope
+from models.new_job import NewJob
+from models.schedule import Schedule
+from web import (
+    accepting,
+    auth,
+    cursor,
+    idempotency_key,
+    job_object,
+    json_body,
+    once,
+    problem_types,
+    problems,
+    query,
+    request_context,
+    schedule_views,
+    schemas,
+)
+from web import schedule_schemas as shapes
+from workers.schedules import pausing, planning
+
+blueprint = flask.Blueprint("schedules", __name__, url_prefix="/v1/schedules")
+
+PATH = "/v1/schedules"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_MOMENT = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+
+
+@blueprint.post("")
+@auth.requires(Scope.SCHEDULES)
+def create() -> flask.Response:
+    options = query.read(shapes.CreateQuery)
+    request, raw = _request(shapes.ScheduleRequest, json_body.read())
+    if options.dry_run:
+        return _preview_of(request, count=shapes.PreviewQuery().n)
+    made = once.effect(
+        idempotency_key.bind(idempotency_key.given(), {"body": raw}), lambda db: _made(db, request), _known
+    )
+    response = _answer(made.made, status=201)
+    response.headers["Location"] = f"{PATH}/{made.made.id}"
+    response.headers.update(made.headers)
+    return response
+
+
+@blueprint.post("/preview")
+@auth.requires(Scope.SCHEDULES)
+def preview_unsaved() -> flask.Response:
+    wanted = query.read(shapes.PreviewQuery)
+    request, _ = _request(shapes.ScheduleRequest, json_body.read())
+    return _preview_of(request, count=wanted.n)
+
+
+@blueprint.get("")
+@auth.requires(Scope.SCHEDULES)
+def listing() -> flask.Response:
+    parameters = query.read(shapes.ScheduleListQuery)
+    wanted = schedules.Wanted(
+        organisation_id=auth.caller().organisation_id,
+        name=parameters.name,
+        type=parameters.type,
+        paused=parameters.paused,
+        before=cursor.decode(parameters.cursor) if parameters.cursor is not None else None,
+    )
+    with session.transaction() as db:
+        # One more than asked for tells whether there is a next page.
+        rows = schedules.page(db, wanted, limit=parameters.limit + 1)
+        page = rows[: parameters.limit]
+        data = schedule_views.shown(db, page)
+    following = _next_link(PATH, parameters, cursor.encode(page[-1].id)) if len(rows) > len(page) else None
+    return job_object.as_json(schemas.Page(data=data, next=following))
+
+
+@blueprint.get("/<schedule_id>")
+@auth.requires(Scope.SCHEDULES)
+def show(schedule_id: str) -> flask.Response:
+    query.read(schemas.NoParameters)
+    with session.transaction() as db:
+        shown = schedule_views.shown(db, [_find(db, schedule_id)])[0]
+    return _answer(shown)
+
+
+@blueprint.patch("/<schedule_id>")
+@auth.requires(Scope.SCHEDULES)
+def change(schedule_id: str) -> flask.Response:
+    query.read(schemas.NoParameters)
+    patch = json_body.read(also="application/merge-patch+json")
+    with session.transaction() as db:
+        schedule = _find(db, schedule_id, lock=True)
+        _demand_match(schedule)
+        request, _ = _request(shapes.ScheduleRequest, schedule_views.merged(schedule_views.document(schedule), patch))
+        schedule_views.apply(db, schedule, request, now=schedules.now(db))
+        db.flush()
+        shown = schedule_views.shown(db, [schedule])[0]
+    return _answer(shown)
+
+
+@blueprint.delete("/<schedule_id>")
+@auth.requires(Scope.SCHEDULES)
+def delete(schedule_id: str) -> flask.Response:
+    query.read(schemas.NoParameters)
+    with session.transaction() as db:
+        schedule = _find(db, schedule_id, lock=True)
+        _demand_match(schedule)
+        schedules.drop_waiting(db, schedule, reason="deleted", detail="The schedule was deleted.")
+        schedule.deleted_at = schedules.now(db)
+    return job_object.as_json(shapes.DeletedSchedule(id=schedule.id))
+
+
+@blueprint.post("/<schedule_id>/pause")
+@auth.requires(Scope.SCHEDULES)
+def pause(schedule_id: str) -> flask.Response:
+    query.read(schemas.NoParameters)
+    request, _ = _request(shapes.PauseRequest, json_body.read_if_any())
+    with session.transaction() as db:
+        schedule = _find(db, schedule_id, lock=True)
+        if schedule.paused_at is None:
+            pausing.pause(schedule, at=schedules.now(db), by=auth.caller().name, why=request.reason)
+            db.flush()
+        shown = schedule_views.shown(db, [schedule])[0]
+    return _answer(shown)
+
+
+@blueprint.post("/<schedule_id>/resume")
+@auth.requires(Scope.SCHEDULES)
+def resume(schedule_id: str) -> flask.Response:
+    query.read(schemas.NoParameters)
+    with session.transaction() as db:
+        schedule = _find(db, schedule_id, lock=True)
+        if schedule.paused_at is not None:
+            pausing.resume(schedule)
+            db.flush()
+        shown = schedule_views.shown(db, [schedule])[0]
+    return _answer(shown)
+
+
+@blueprint.get("/<schedule_id>/preview")
+@auth.requires(Scope.SCHEDULES)
+def preview(schedule_id: str) -> flask.Response:
+    wanted = query.read(shapes.PreviewQuery)
+    with session.transaction() as db:
+        schedule = _find(db, schedule_id)
+        after = schedules.now(db)
+        if schedule.next_due_at is not None and schedule.paused_at is None:
+            after = schedule.next_due_at - schedule_views.JUST_BEFORE
+        found = schedule_views.preview(db, schedule, None, after=after, count=wanted.n)
+    return job_object.as_json(found)
+
+
+@blueprint.post("/<schedule_id>/run")
+@auth.requires(Scope.SCHEDULES)
+def run(schedule_id: str) -> flask.Response:
+    options = query.read(schemas.WaitQuery)
+    request, raw = _request(shapes.RunRequest, json_body.read_if_any())
+    key = idempotency_key.bind(idempotency_key.given(), {"body": raw})
+    return accepting.answer(accepting.accept(lambda db: _new_job(db, schedule_id, request), key), options.wait)
+
+
+@blueprint.get("/<schedule_id>/occurrences")
+@auth.requires(Scope.SCHEDULES)
+def occurrences(schedule_id: str) -> flask.Response:
+    parameters = query.read(shapes.OccurrenceListQuery)
+    before = None
+    if parameters.cursor is not None:
+        before = EPOCH + timedelta(microseconds=min(cursor.decode_number(parameters.cursor), LAST_MOMENT))
+    with session.transaction() as db:
+        schedule = _find(db, schedule_id, even_deleted=True)
+        rows = schedules.occurrences(
+            db, schedule.id, limit=parameters.limit + 1, status=parameters.status, before=before
+        )
+        data = schedule_views.occurrences(db, rows[: parameters.limit])
+    following = None
+    if len(rows) > len(data):
+        last = cursor.encode_number((data[-1].due_at - EPOCH) // timedelta(microseconds=1))
+        following = _next_link(f"{PATH}/{schedule.id}/occurrences", parameters, last)
+    return job_object.as_json(schemas.Page(data=data, next=following))
+
+
+def _request(model: type[query.Model], raw: dict[str, Any]) -> tuple[query.Model, dict[str, Any]]:
+    try:
+        return model.model_validate(raw), raw
+    except pydantic.ValidationError as error:
+        raise problems.invalid(error, raw, known=model.model_fields) from error
+
+
+def _made(db: Session, request: shapes.ScheduleRequest) -> tuple[uuid.UUID, shapes.ScheduleObject]:
+    schedule_views.refuse_more_than_allowed(db)
+    schedule = schedule_views.build(db, request)
+    schedule_views.check_times(schedule, now=schedules.now(db))
+    if schedule.next_due_at is not None:
+        planning.plan(db, schedule, schedule.next_due_at)
+    db.add(schedule)
+    db.flush()
+    db.refresh(schedule)
+    return schedule.id, schedule_views.shown(db, [schedule])[0]
+
+
+def _known(db: Session, schedule_id: uuid.UUID) -> shapes.ScheduleObject:
+    return schedule_views.shown(db, [_find(db, str(schedule_id))])[0]
+
+
+def _preview_of(request: shapes.ScheduleRequest, *, count: int) -> flask.Response:
+    """Answer with what a schedule would do, had it been made; nothing is."""
+    with session.transaction() as db:
+        schedule, now = schedule_views.build(db, request), schedules.now(db)
+        schedule_views.check_times(schedule, now=now)
+        plan = planning.plan(db, schedule, schedule.next_due_at or now)
+        return job_object.as_json(schedule_views.preview(db, schedule, plan, after=now, count=count))
+
+
+def _new_job(db: Session, schedule_id: str, request: shapes.RunRequest) -> NewJob:
+    schedule, now = _find(db, schedule_id), schedules.now(db)
+    due_at = schedule_views.slot_to_run(schedule, request.due_at, now=now)
+    job = planning.new_job(
+        schedule,
+        planning.plan(db, schedule, due_at),
+        due_at=due_at,
+        request_id=request_context.request_id(),
+        traceparent=request_context.traceparent(),
+    )
+    return job if request.deliver else dataclasses.replace(job, deliveries=None)
+
+
+def _find(db: Session, schedule_id: str, *, lock: bool = False, even_deleted: bool = False) -> Schedule:
+    """Return a schedule of the caller's organisation.
+
+    Raises:
+        problems.Problem: there is none, it is another organisation's, or it was deleted.
+    """
+    try:
+        identity = uuid.UUID(schedule_id)
+    except ValueError as error:
+        raise _not_found() from error
+    found = schedules.find(db, identity, organisation_id=auth.caller().organisation_id, lock=lock)
+    if found is None:
+        raise _not_found()
+    if found.deleted_at is not None and not even_deleted:
+        detail = f"The schedule was deleted at {found.deleted_at:%Y-%m-%dT%H:%M:%SZ}."
+        raise problems.Problem(problem_types.SCHEDULE_DELETED, detail)
+    return found
+
+
+def _not_found() -> problems.Problem:
+    return problems.Problem(problem_types.NOT_FOUND, "There is no schedule with this id.")
+
+
+def _etag(revision: int) -> str:
+    return f"r{revision}"
+
+
+def _demand_match(schedule: Schedule) -> None:
+    """Refuse to change what is not any more what the caller has seen, if the caller says what that was."""
+    if "If-Match" not in flask.request.headers or _etag(schedule.revision) in flask.request.if_match:
+        return
+    detail = f"The schedule is at revision {schedule.revision}; it was changed after what `If-Match` names."
+    raise problems.Problem(problem_types.PRECONDITION_FAILED, detail, facts={"revision": schedule.revision})
+
+
+def _answer(shown: shapes.ScheduleObject, *, status: int = 200) -> flask.Response:
+    response = job_object.as_json(shown, status=status)
+    response.set_etag(_etag(shown.revision))
+    return response
+
+
+def _next_link(path: str, parameters: pydantic.BaseModel, last: str) -> str:
+    values = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return f"{path}?{urlencode({**values, 'cursor': last})}"
