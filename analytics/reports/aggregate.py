@@ -53,7 +53,7 @@ class _Chosen:
 def _choose(rows: aggregate_rows.Rows, params: aggregate.AggregateParams, top: aggregate.Top) -> _Chosen:
     """Return the largest values of a dimension; of equal ones the first."""
     by = next((measure for measure in params.measures if measure.label == top.by), params.measures[0])
-    text = _keys(rows.table, params)[top.dimension].cast("string")
+    text = _keys(rows, params)[top.dimension].cast("string")
     asked = aggregate_measures.expressions((by,), rows, params.timezone)
     groups = cells.frame(rows.table.group_by(k=text).aggregate(**asked).to_pyarrow())
     groups["size"] = aggregate_measures.finished((by,), groups)[by.label]
@@ -61,19 +61,19 @@ def _choose(rows: aggregate_rows.Rows, params: aggregate.AggregateParams, top: a
     return _Chosen(tuple(largest.dropna().tolist()), bool(largest.isna().any()))
 
 
-def _keys(table: ir.Table, params: aggregate.AggregateParams) -> dict[str, ir.Value]:
+def _keys(rows: aggregate_rows.Rows, params: aggregate.AggregateParams) -> dict[str, ir.Value]:
     """Return the dimensions' values as expressions, by label."""
     return {
-        **{dimension.label: _key(table, dimension, params) for dimension in params.dimensions},
-        **{name: table[name] for name in params.segment_by},
+        **{dimension.label: _key(rows, dimension, params) for dimension in params.dimensions},
+        **{name: rows.table[name] for name in params.segment_by},
     }
 
 
-def _key(table: ir.Table, dimension: aggregate.Dimension, params: aggregate.AggregateParams) -> ir.Value:
-    column = table[dimension.column]
+def _key(rows: aggregate_rows.Rows, dimension: aggregate.Dimension, params: aggregate.AggregateParams) -> ir.Value:
+    column = rows.table[dimension.column]
     if dimension.grain is None:
         return column
-    periods = aggregate_periods.calendar_of(params, dimension.grain)
+    periods = replace(aggregate_periods.calendar_of(params, dimension.grain), reach=rows.reaches.get(dimension.column))
     if column.type().is_timestamp():
         return periods.period_of(column)
     if column.type().is_date():
@@ -101,18 +101,18 @@ class _Question:
     @classmethod
     def of(cls, rows: aggregate_rows.Rows, params: aggregate.AggregateParams, chosen: _Chosen | None) -> "_Question":
         if chosen is None or params.top is None:
-            return cls(params, rows, _keys(rows.table, params))
-        text = _keys(rows.table, params)[params.top.dimension].cast("string")
+            return cls(params, rows, _keys(rows, params))
+        text = _keys(rows, params)[params.top.dimension].cast("string")
         shown = text.isin(chosen.values).fill_null(False)
         if chosen.empty:
             shown = shown | text.isnull()
         if not params.top.others:
             rows = replace(rows, table=rows.table.filter(shown))
-            return cls(params, rows, _keys(rows.table, params))
+            return cls(params, rows, _keys(rows, params))
         return cls(
             params,
             rows,
-            _keys(rows.table, params) | {params.top.dimension: ibis.ifelse(shown, text, ibis.literal(OTHER))},
+            _keys(rows, params) | {params.top.dimension: ibis.ifelse(shown, text, ibis.literal(OTHER))},
         )
 
     def ask(self) -> pd.DataFrame:

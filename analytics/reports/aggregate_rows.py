@@ -10,7 +10,7 @@ from ibis.expr import types as ir
 from analytics import errors, result
 from analytics.catalogue import aggregate, parameters
 from analytics.datasets import schemas
-from analytics.reports import calendar, facts, filters, money
+from analytics.reports import calendar, facts, filters, local_time, money
 
 # The column that says when a row happened; `time_column` chooses another.
 TIME_COLUMNS = {
@@ -45,6 +45,7 @@ class Rows:
         table: every column that was named, under its own name.
         currency: what money is in; None where each row keeps its own.
         total: rows of the dataset, and `dropped`: those left out, by reason.
+        reaches: for columns of the dataset that are grouped by time, between which moments they lie.
     """
 
     table: ir.Table
@@ -53,6 +54,7 @@ class Rows:
     total: int
     dropped: Mapping[str, int]
     warnings: tuple[result.ResultWarning, ...]
+    reaches: Mapping[str, local_time.Reach | None]
 
 
 def span_of(params: aggregate.AggregateParams) -> Span:
@@ -79,7 +81,13 @@ def build(tables: Mapping[str, ir.Table], params: aggregate.AggregateParams, spa
     kept, currency, lost, warnings = _in_one_currency(tables, used, params)
     if lost:
         dropped["unconverted"] = lost
-    return Rows(kept, dataset, currency, total, dropped, warnings)
+    return Rows(kept, dataset, currency, total, dropped, warnings, _reaches(tables[dataset], params))
+
+
+def _reaches(stored: ir.Table, params: aggregate.AggregateParams) -> dict[str, local_time.Reach | None]:
+    grained = [dimension.column for dimension in params.dimensions if dimension.grain is not None]
+    own = [name for name in dict.fromkeys(grained) if name in stored.columns and stored[name].type().is_timestamp()]
+    return {name: local_time.reach_of(stored, name) for name in own}
 
 
 def time_column(params: aggregate.AggregateParams) -> str:

@@ -1,4 +1,4 @@
-"""Computes `data_quality`: every check of a dataset is an aggregate, and one scan answers them all."""
+"""Computes `data_quality`: every check of a dataset is an aggregate, and one scan answers all that are about cells."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,6 +15,7 @@ from analytics.reports import (
     cells,
     charts,
     data_quality_checks,
+    data_quality_repeats,
     data_quality_rows,
     data_quality_volume,
 )
@@ -48,9 +49,12 @@ def compute(tables: Mapping[str, ir.Table], params: data_quality.DataQualityPara
 def _look(
     rows: data_quality_rows.Rows, tables: Mapping[str, ir.Table], params: data_quality.DataQualityParams
 ) -> Iterator[Finding]:
-    yield from data_quality_checks.of_cells(rows, params)
+    blurred = list(data_quality_repeats.of_values(rows))
+    distinct = {one.column: one.of for one in blurred if one.column is not None}
+    yield from data_quality_checks.of_cells(rows, params, distinct)
     yield from data_quality_checks.of_references(rows, tables)
-    yield from data_quality_checks.of_repeats(rows)
+    yield from data_quality_repeats.of_rows(rows)
+    yield from blurred
     yield from data_quality_volume.of_time(rows, calendar.Calendar(params.timezone))
 
 

@@ -1,4 +1,4 @@
-"""The checks of `data_quality` on cells, references and repeats: conditions on rows, counted with their first and last key."""
+"""The checks of `data_quality` on cells and references: conditions on rows, counted with their first and last key."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,29 +68,42 @@ _REFERENCES = {
 }
 
 
-def of_cells(rows: data_quality_rows.Rows, params: data_quality.DataQualityParams) -> Iterator[Finding]:
-    """Look at every cell of every row, in one scan."""
+def of_cells(
+    rows: data_quality_rows.Rows, params: data_quality.DataQualityParams, distinct: Mapping[str, int]
+) -> Iterator[Finding]:
+    """Look at every cell of every row, in one scan; `distinct` has the columns whose values are counted already."""
     checks = [check for name in rows.columns for check in _of_column(rows, name, params)]
-    table, key = rows.table, rows.key()
+    table = rows.table
     wanted: dict[str, ir.Scalar] = {}
     for position, check in enumerate(checks):
-        bad = check.bad.fill_null(False)
-        wanted[f"n{position}"] = table.count(where=bad)
+        wanted[f"n{position}"] = table.count(where=check.bad.fill_null(False))
         if check.asked is not None:
             wanted[f"a{position}"] = table.count(where=check.asked.fill_null(False))
-        if check.severity is not Severity.FACT:
-            wanted[f"f{position}"] = key.min(where=bad)
-            wanted[f"l{position}"] = key.max(where=bad)
-    wanted |= {f"d{position}": table[name].nunique() for position, name in enumerate(rows.columns)}
+    wanted |= {f"d{name}": table[name].nunique() for name in rows.columns if name not in distinct}
     found = table.aggregate(**wanted).to_pyarrow().to_pylist()[0]
+    bad = {position: check for position, check in enumerate(checks) if found[f"n{position}"]}
+    samples = _samples(rows, {at: check for at, check in bad.items() if check.severity is not Severity.FACT})
     dataset = rows.schema.name
     for position, check in enumerate(checks):
         of = found.get(f"a{position}", rows.count)
-        sample = _sample(found.get(f"f{position}"), found.get(f"l{position}"))
-        yield Finding(dataset, check.column, check.name, check.severity, found[f"n{position}"], of, sample)
+        count, told = found[f"n{position}"], samples.get(position)
+        yield Finding(dataset, check.column, check.name, check.severity, count, of, told)
         if check.name == "empty":
-            distinct = found[f"d{rows.columns.index(check.column)}"]
-            yield Finding(dataset, check.column, "distinct", Severity.FACT, distinct, rows.count, None)
+            values = distinct.get(check.column, found.get(f"d{check.column}", 0))
+            yield Finding(dataset, check.column, "distinct", Severity.FACT, values, rows.count, None)
+
+
+def _samples(rows: data_quality_rows.Rows, failed: Mapping[int, _Check]) -> dict[int, str | None]:
+    """Return the first and last key of what fails; only failing rows have their key spelt, which most data have few of."""
+    if not failed:
+        return {}
+    tests = {f"t{position}": check.bad.fill_null(False) for position, check in failed.items()}
+    kept = rows.table.select(key=rows.key(), **tests)
+    kept = kept.filter(ibis.or_(*(kept[name] for name in tests)))
+    first = {f"f{position}": kept.key.min(where=kept[f"t{position}"]) for position in failed}
+    last = {f"l{position}": kept.key.max(where=kept[f"t{position}"]) for position in failed}
+    found = kept.aggregate(**first, **last).to_pyarrow().to_pylist()[0]
+    return {position: sample(found[f"f{position}"], found[f"l{position}"]) for position in failed}
 
 
 def _of_column(rows: data_quality_rows.Rows, name: str, params: data_quality.DataQualityParams) -> Iterator[_Check]:
@@ -147,60 +160,12 @@ def of_references(rows: data_quality_rows.Rows, tables: Mapping[str, ir.Table]) 
             .to_pyarrow()
             .to_pylist()[0]
         )
-        sample = _sample(found["first"], found["last"])
-        yield Finding(rows.schema.name, name, "orphan", Severity.ERROR, found["lost"], found["asked"], sample)
+        told = sample(found["first"], found["last"])
+        yield Finding(rows.schema.name, name, "orphan", Severity.ERROR, found["lost"], found["asked"], told)
 
 
-def of_repeats(rows: data_quality_rows.Rows) -> Iterator[Finding]:
-    """Look for rows that say the same again, and for values that are another's in other letters."""
-    dataset = rows.schema.name
-    if dataset == "order_lines":
-        same = [name for name in rows.columns if name != "line_no"]
-        groups = rows.table.group_by(same).aggregate(copies=rows.table.count(), key=rows.key().min())
-        again = groups.copies > 1
-        found = (
-            groups.aggregate(
-                copies=(groups.copies - 1).sum(where=again),
-                first=groups.key.min(where=again),
-                last=groups.key.max(where=again),
-            )
-            .to_pyarrow()
-            .to_pylist()[0]
-        )
-        sample = _sample(found["first"], found["last"])
-        copies = int(found["copies"] or 0)
-        yield Finding(dataset, None, "repeated_row", Severity.WARNING, copies, rows.count, sample)
-    for name in rows.columns:
-        if rows.table[name].type().is_string():
-            yield _blurred(rows, name)
-
-
-def _blurred(rows: data_quality_rows.Rows, name: str) -> Finding:
-    """Values that are the same as another once case, spaces and punctuation are gone: all but one of each such set."""
-    values = rows.table.select(value=rows.table[name]).filter(lambda row: row.value.notnull()).distinct()
-    plain = values.value.lower().re_replace(r"[^\p{L}\p{N}]", "")
-    groups = values.group_by(plain=plain).aggregate(
-        spellings=values.count(), least=values.value.min(), most=values.value.max()
-    )
-    several = (groups.spellings > 1) & (groups.plain != "")
-    found = (
-        groups.aggregate(
-            extra=(groups.spellings - 1).sum(where=several),
-            of=groups.spellings.sum(),
-            first=groups.least.min(where=several),
-            other=groups.most.argmin(groups.least, where=several),
-        )
-        .to_pyarrow()
-        .to_pylist()[0]
-    )
-    sample = _sample(found["first"], found["other"])
-    return Finding(
-        rows.schema.name, name, "blurred", Severity.WARNING, int(found["extra"] or 0), int(found["of"] or 0), sample,
-        unit_is_rows=False,
-    )  # fmt: skip
-
-
-def _sample(first: str | None, last: str | None) -> str | None:
+def sample(first: str | None, last: str | None) -> str | None:
+    """Return the first and the last of what was found as one text."""
     if first is None or last is None:
         return None
     return first if first == last else f"{first}, {last}"

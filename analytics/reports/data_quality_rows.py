@@ -19,6 +19,7 @@ class Rows:
     Attributes:
         total: rows of the dataset; `count`: those of them that are looked at; `dropped`: the others, by reason.
         time: the column that says when a row happened.
+        stored: all rows.
     """
 
     table: ir.Table
@@ -27,6 +28,7 @@ class Rows:
     count: int
     dropped: Mapping[str, int]
     time: str
+    stored: ir.Table
 
     @property
     def columns(self) -> list[str]:
@@ -35,7 +37,11 @@ class Rows:
 
     def key(self) -> ir.StringValue:
         """The key of a row as one text."""
-        parts = [self.table[name].cast("string").fill_null("") for name in self.schema.key]
+        return self.key_of(self.table)
+
+    def key_of(self, table: ir.Table) -> ir.StringValue:
+        """The key of a row of another table with the same columns."""
+        parts = [table[name].cast("string").fill_null("") for name in self.schema.key]
         key = parts[0]
         for part in parts[1:]:
             key = key.concat("/", part)
@@ -60,7 +66,7 @@ def build(table: ir.Table, dataset: str, params: data_quality.DataQualityParams)
         tests.append(("filtered", condition))
     total, dropped = aggregate_rows.count(table, tests)
     kept = table.filter(*(test.fill_null(False) for _, test in tests)) if tests else table
-    return Rows(kept, schemas.DATASETS[dataset], total, total - sum(dropped.values()), dropped, time)
+    return Rows(kept, schemas.DATASETS[dataset], total, total - sum(dropped.values()), dropped, time, table)
 
 
 def _named(table: ir.Table, dataset: str, params: data_quality.DataQualityParams) -> dict[str, ir.Value]:

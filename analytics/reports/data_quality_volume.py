@@ -1,12 +1,13 @@
 """The checks of `data_quality` on how many rows there are each day and month."""
 
+import dataclasses
 import datetime as dt
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 from ibis.expr import types as ir
 
-from analytics.reports import calendar, data_quality_rows
+from analytics.reports import calendar, data_quality_rows, local_time
 from analytics.reports.data_quality_checks import Finding, Severity
 
 # A business that is closed at weekends has no gaps, it has weekends.
@@ -42,6 +43,8 @@ def of_time(rows: data_quality_rows.Rows, days: calendar.Calendar) -> Iterator[F
 
 def _per_day(rows: data_quality_rows.Rows, days: calendar.Calendar) -> dict[dt.date, int]:
     column = rows.table[rows.time]
+    if column.type().is_timestamp():
+        days = dataclasses.replace(days, reach=local_time.reach_of(rows.stored, rows.time))
     day: ir.DateValue = days.period_of(column) if column.type().is_timestamp() else column
     counted = rows.table.filter(column.notnull()).group_by(day=day).aggregate(lambda table: table.count().name("rows"))
     return {row["day"]: row["rows"] for row in counted.to_pyarrow().to_pylist()}

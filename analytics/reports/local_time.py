@@ -28,6 +28,12 @@ class Reach:
     last: datetime
 
 
+def reach_of(table: ir.Table, column: str) -> Reach | None:
+    """Return between which moments a column of a stored table lies: files say this of themselves."""
+    found = table.aggregate(first=table[column].min(), last=table[column].max()).to_pyarrow().to_pylist()[0]
+    return None if found["last"] is None else Reach(found["first"].astimezone(UTC), found["last"].astimezone(UTC))
+
+
 @ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.Timestamp(timezone="UTC")), dt.timestamp))
 def _by_the_engine(zone, at):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - the signature is given above
     """Name DuckDB's function from an instant to the local time in a zone."""
