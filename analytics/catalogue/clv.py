@@ -131,7 +131,7 @@ def _later(moment: date | datetime | None, than: str, info: ValidationInfo) -> N
 TYPE = ReportType(
     name="clv",
     title="Customer lifetime value",
-    version=1,
+    version=2,
     definition=(
         "One row per customer whose first purchase lies before `calibration_end`. All purchases of a customer on one "
         "local day are one transaction; a purchase of nothing (amount 0) is a transaction, a refund is none. x: "

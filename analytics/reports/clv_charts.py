@@ -1,4 +1,4 @@
-"""The pictures of `clv`: expected beside actual transactions, over time and by frequency, and who is still a customer."""
+"""The pictures of `clv`: expected beside actual transactions, over time and by groups, and who is still a customer."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ def draw(told: Told) -> tuple[result.Chart, ...]:
     found = [_over_time(told)]
     expected = told.predicted.held_out
     if expected is not None:
-        found.append(_by_frequency(told, expected))
+        found += [_by_frequency(told, expected), _by_tenth(told, expected)]
     if told.fitted.dropout_seen:
         found.append(_alive(told))
     return tuple(found)
@@ -36,7 +36,7 @@ def _over_time(told: Told) -> result.Chart:
     each = np.append(0.0, buying.from_birth(told.fitted.model, np.arange(1.0, length + 1)))
     # Customers are born on whole days, so what is expected of all is a convolution.
     expected = np.convolve(births, each)[:length]
-    actual = np.cumsum(np.bincount(observed.return_days - origin, minlength=length)[:length])
+    actual = np.cumsum(np.pad(observed.returns, (0, length - observed.returns.size)))
     step = max(1, -(-length // _POINTS))
     shown = range((length - 1) % step, length, step)
     rows: list[dict[str, Any]] = [
@@ -53,13 +53,23 @@ def _over_time(told: Told) -> result.Chart:
 
 def _by_frequency(told: Told, expected: Floats) -> result.Chart:
     groups = clv_holdout.by_frequency(told.observed.x, told.observed.held_out, expected)
+    return _beside(told, groups, of="x", title="by x before")
+
+
+def _by_tenth(told: Told, expected: Floats) -> result.Chart:
+    groups = clv_holdout.deciles(told.observed.held_out, expected)
+    return _beside(told, groups, of="decile", title="by tenths of customers, those first from whom most was expected")
+
+
+def _beside(told: Told, groups: list[dict[str, Any]], *, of: str, title: str) -> result.Chart:
+    """Show what each group of customers did in the days held out, beside what was expected of them."""
     rows = [
-        {"x": group["x"], "transactions per customer": round(group[f"{series}_mean"], 4), "series": series}
+        {of: str(group[of]), "transactions per customer": round(group[f"{series}_mean"], 4), "series": series}
         for group in groups
         for series in ("actual", "expected")
     ]
-    title = f"Transactions from {told.span.calibration_end} to before {told.span.read_to}, by x before"
-    return charts.beside(title, rows, x="x", y="transactions per customer", part="series")
+    when = f"Transactions from {told.span.calibration_end} to before {told.span.read_to}"
+    return charts.beside(f"{when}, {title}", rows, x=of, y="transactions per customer", part="series")
 
 
 def _alive(told: Told) -> result.Chart:

@@ -72,7 +72,7 @@ def _about_spend(told: Told) -> list[result.ResultWarning]:
 def invariants(told: Told) -> tuple[result.Invariant, ...]:
     """Return what must hold of every answer, and whether it does."""
     observed, net = told.observed, told.orders.totals().net
-    returns, counted = observed.return_days.size, int(observed.x.sum() + observed.held_out.sum())
+    returns, counted = int(observed.returns.sum()), int(observed.x.sum() + observed.held_out.sum())
     within = bool(np.all((observed.recency <= observed.age) & ((observed.recency > 0) == (observed.x > 0))))
     gained = told.fitted.asked.log_likelihood - told.fitted.without_dropout.log_likelihood
     return (

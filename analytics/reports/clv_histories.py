@@ -79,7 +79,7 @@ class Observed:
         histories: the same three, coded.
         spend: what the days after the first brought before calibration_end.
         held_out: transactions from calibration_end to before holdout_end.
-        return_days: the days of all transactions after the first, held out ones too.
+        returns: transactions after the first on each day since anybody's first, held out ones too.
         left_out: orders that count nowhere, by reason.
         unattributed: money of nobody in particular.
         net: the money of all customers and of nobody, at any time.
@@ -93,7 +93,7 @@ class Observed:
     histories: Histories
     spend: Floats
     held_out: Floats
-    return_days: Places
+    returns: Places
     left_out: dict[str, int]
     unattributed: Decimal
     net: Decimal
@@ -107,7 +107,10 @@ class Observed:
 
 def observe(orders: facts.Facts, span: Span) -> Observed:
     """Reduce orders to customers: to the days on which each bought, then to one row each."""
-    everybody = _reduce(orders, span).to_pyarrow().combine_chunks()
+    found = _reduce(orders, span).to_pyarrow()
+    # The lists of days are by far the largest part, and only their counts are needed.
+    return_days, everybody = found["return_days"], found.drop_columns(["return_days"]).combine_chunks()
+    del found
     end = (span.calibration_end - _EPOCH).days
     known, first = everybody["customer_id"].is_valid(), everybody["first"].cast(pa.int32())
     bought = pc.and_(known, first.is_valid())
@@ -126,7 +129,7 @@ def observe(orders: facts.Facts, span: Span) -> Observed:
         histories=Histories.of(x, recency, age),
         spend=_floats(kept["spend"]),
         held_out=_whole(kept["held_out"]).astype(np.float64),
-        return_days=_whole(kept["return_days"].combine_chunks().flatten().cast(pa.int32())),
+        returns=_by_day(return_days, origin=int(born.min(initial=end))),
         left_out=_left_out(everybody.filter(pc.and_(bought, pc.invert(early))), kept, span),
         unattributed=_sum(everybody.filter(pc.invert(known))["net"]),
         net=_sum(everybody["net"]),
@@ -139,6 +142,7 @@ def _reduce(orders: facts.Facts, span: Span) -> ir.Table:
     each = activity.with_first_period(activity.by_period(orders, days, keep_segments=False))
     bought, returned = each.orders > 0, (each.orders > 0) & (each.period > each.first_period)
     learnt, read = each.period < ibis.literal(span.calibration_end), each.period < ibis.literal(span.read_to)
+    known = each.first_period < ibis.literal(span.calibration_end)
     zero = ibis.literal(0).cast("int64")
     return each.group_by("customer_id").aggregate(
         first=each.first_period.min(),
@@ -146,11 +150,22 @@ def _reduce(orders: facts.Facts, span: Span) -> ir.Table:
         x=each.count(where=returned & learnt),
         held_out=each.count(where=bought & read & ~learnt),
         spend=each.net.sum(where=learnt & (each.period > each.first_period)),
-        return_days=each.period.collect(where=returned & read),
+        return_days=each.period.collect(where=returned & read & known),
         orders=each.orders.sum().cast("int64").fill_null(zero),
         orders_beyond=each.orders.sum(where=~read).cast("int64").fill_null(zero),
         net=each.net.sum(),
     )
+
+
+def _by_day(lists: pa.ChunkedArray, *, origin: int) -> Places:
+    """Count the days in lists, from `origin` on."""
+    counts = np.zeros(0, dtype=np.int64)
+    for chunk in lists.chunks:
+        days = chunk.flatten().cast(pa.int32()).to_numpy(zero_copy_only=False) - origin
+        found = np.bincount(days, minlength=counts.size)
+        found[: counts.size] += counts
+        counts = found
+    return counts
 
 
 def _left_out(late: pa.Table, kept: pa.Table, span: Span) -> dict[str, int]:

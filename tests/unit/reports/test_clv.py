@@ -250,7 +250,7 @@ def test_other_currencies_never_add_up(ask: Ask, crowd: list[dict[str, Any]]) ->
 
 def test_charts_show_what_the_summary_says(ask: Ask, crowd: list[dict[str, Any]]) -> None:
     answer = ask("clv", {"calibration_end": "2024-05-01", "holdout_end": "2024-06-01"}, orders=crowd)
-    over_time, by_x, alive = (_values(chart) for chart in answer.charts)
+    over_time, by_x, by_tenth, alive = (_values(chart) for chart in answer.charts)
     last = max(row["day"] for row in over_time)
     assert last == "2024-05-31"
     returns = answer.summary["repeat_transactions"] + answer.summary["holdout"]["actual"]
@@ -259,6 +259,10 @@ def test_charts_show_what_the_summary_says(ask: Ask, crowd: list[dict[str, Any]]
     then = {row["series"]: row["transactions"] for row in over_time if row["day"] <= "2024-04-30"}
     assert then["expected"] == pytest.approx(then["actual"], rel=0.1)
     assert {row["x"] for row in by_x} <= {"0", "1", "2", "3", "4", "5", "6", "7+"}
+    told = {(row["decile"], row["series"]): row["transactions per customer"] for row in by_tenth}
+    for group in answer.summary["holdout"]["deciles"]:
+        for series in ("actual", "expected"):
+            assert told[str(group["decile"]), series] == pytest.approx(group[f"{series}_mean"], abs=1e-4)
     assert sum(row["customers"] for row in alive) == answer.summary["customers"]
 
 

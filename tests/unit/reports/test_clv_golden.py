@@ -117,6 +117,7 @@ def test_the_whole_report_on_cdnow(cdnow: Shop) -> None:
     assert [chart.title.split(",")[0] for chart in answer.charts] == [
         "Repeat transactions since the first",
         "Transactions from 1997-10-01 to before 1998-07-01",
+        "Transactions from 1997-10-01 to before 1998-07-01",
         "Customers by the chance of still being one",
     ]
     assert not answer.warnings
