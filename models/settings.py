@@ -44,8 +44,23 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address the web server binds to")
     port: NonNegativeInt = Field(default=8000, description="Port of the web server; 0 = choose a free one")
-    web_threads: PositiveInt = Field(default=16, description="Threads of the web process")
+    web_threads: PositiveInt = Field(default=16, description="Requests the web process works at side by side")
+    web_watchers: PositiveInt = Field(
+        default=256, description="Callers who may wait for a job, or follow its events, at once; others have to poll"
+    )
     max_upload_bytes: PositiveInt = Field(default=5 * 1024**3, description="Largest accepted upload")
+    requests_per_minute: PositiveInt = Field(
+        default=12_000, description="Requests of one organisation in a minute; more are refused with 429"
+    )
+    max_unfinished: PositiveInt = Field(
+        default=10_000, description="Accepted and unfinished jobs of one organisation; more are refused with 429"
+    )
+    wrong_keys_per_minute: PositiveInt = Field(
+        default=1_000, description="Wrong API keys from one address in a minute; then unknown keys are not looked up"
+    )
+    trusted_proxies: NonNegativeInt = Field(
+        default=0, description="Reverse proxies in front of the web server, whose `X-Forwarded-For` is believed"
+    )
     rendered_bytes: NonNegativeInt = Field(
         default=1024**3,
         description="Room for results rendered into files, kept for minutes for whoever reads them in parts",

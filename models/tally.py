@@ -31,6 +31,12 @@ class Count(StrEnum):
     STALLED_WORKERS = "stalled_workers"
     """Workers that were ended because they took no work although there was some, by who noticed."""
 
+    REQUESTS_REFUSED = "requests_refused"
+    """Requests answered with 429, by the policy that they went beyond."""
+
+    LIMITS_ALONE = "limits_alone"
+    """Times that a web process lost Redis and went on counting requests alone."""
+
     FORGOTTEN_JOBS = "forgotten_jobs"
     """Finished jobs whose rows were removed when their time was over, by kind, queue and status."""
 

@@ -13,7 +13,7 @@ from models.failpoints import Point
 from models.job import Job
 from models.job_states import JobStatus
 from models.transitions import NewJob
-from web import auth, idempotency_key, job_object, problem_types, problems, publishing, request_context, waiting
+from web import auth, idempotency_key, job_object, limits, problem_types, problems, publishing, request_context, waiting
 from web.idempotency_key import Key
 
 # A key that is taken belongs to a committed job; it can be forgotten before we look, but not again and again.
@@ -56,12 +56,30 @@ def accept(make: Callable[[Session], NewJob], key: Key | None = None, *, instead
         instead: which other job will do; None: only a new one.
 
     Raises:
-        problems.Problem: the key belongs to another request, or to one that is not decided yet.
+        problems.Problem: the key belongs to another request, or to one that is not decided yet; or the organisation has too
+            many unfinished jobs.
     """
+    require_room(key.text if key is not None else None)
     accepted = _accept_keyless(make, instead) if key is None else _accept_keyed(make, key, instead)
     if not accepted.replayed:
         failpoints.hit(Point.ACCEPT_AFTER_COMMIT)
+        limits.note_accepted_job(auth.caller().organisation_id)
     return accepted
+
+
+def require_room(key: str | None) -> None:
+    """Refuse a request for a job while its organisation has too many unfinished ones, unless its key has made one already.
+
+    Raises:
+        problems.Problem: it has too many.
+    """
+    organisation_id = auth.caller().organisation_id
+    try:
+        limits.require_room_for_job(organisation_id)
+    except problems.Problem:
+        with session.statement() as db:
+            if key is None or idempotency.find(db, organisation_id, key) is None:
+                raise
 
 
 def answer(accepted: Accepted, query_wait: int | None, *, unless_said: int = 0) -> flask.Response:
@@ -150,7 +168,15 @@ def _known(db: Session, key: Key) -> Accepted | None:
             f"This key came with another request at {used.created_at:%Y-%m-%dT%H:%M:%SZ}. Nothing was accepted.",
         )
     job = jobs.find(db, used.job_id, organisation_id=organisation_id)
+    if job is not None and job.deleted_at is not None:
+        raise deleted(job)
     return None if job is None else Accepted(job, reused=used.reused, replayed=True)
+
+
+def deleted(job: Job) -> problems.Problem:
+    """Make the problem for a job that is no more than the memory of one."""
+    at = f"{job.deleted_at:%Y-%m-%dT%H:%M:%SZ}"
+    return problems.Problem(problem_types.GONE, f"The {job.kind} was deleted at {at}.", facts={"deleted_at": at})
 
 
 def _in_use() -> problems.Problem:

@@ -2,8 +2,10 @@
 
 import flask
 from flask import json
+from werkzeug.middleware import proxy_fix
 
-from web import compressed_answers, errors, request_log, row_door
+from models import settings
+from web import compressed_answers, errors, limits, request_log, row_door
 from web.resources import (
     customers,
     datasets,
@@ -49,7 +51,11 @@ def create_app() -> flask.Flask:
     request_log.register(app)
     errors.register(app)
     compressed_answers.register(app)
+    limits.register(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    if settings.load().trusted_proxies:
+        proxies = settings.load().trusted_proxies
+        app.wsgi_app = proxy_fix.ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     app.wsgi_app = row_door.RowDoor(app.wsgi_app)  # type: ignore[method-assign]
     return app

@@ -14,7 +14,7 @@ import structlog
 from models import job_states, organisations, row_access, session
 from models.api_key import Scope
 from models.job_states import JobKind
-from web import known_keys, problem_types, problems
+from web import known_keys, limits, problem_types, problems
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,6 +68,7 @@ def requires(*any_of: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             flask.g.caller = _identify()
+            limits.spend_request(caller().organisation_id)
             demand(*any_of)
             return view(*args, **kwargs)
 
@@ -112,10 +113,15 @@ def _known() -> known_keys.KnownKeys[Caller]:
 
 
 def _look_up(secret: str) -> Caller:
+    # Whoever guesses keys must not keep out those who have one at the same address.
+    if not _known().was_valid(secret):
+        limits.refuse_guesser()
     looked_at = time.monotonic()
     with session.statement() as db:
         key = organisations.find_valid_key(db, secret)
     if key is None:
+        _known().forget(secret)
+        limits.note_wrong_key()
         raise _unauthenticated("The API key is unknown, expired or revoked.", error="invalid_token")
     _open_door(key.organisation_id)
     who = Caller(

@@ -27,6 +27,14 @@ class KnownKeys(Generic[Who]):
         until, who = known
         return who if time.monotonic() < until else None
 
+    def was_valid(self, secret: str) -> bool:
+        """Tell whether a key was valid when it was last looked up here: whoever sends it does not guess."""
+        return _digest(secret) in self._known
+
+    def forget(self, secret: str) -> None:
+        with self._lock:
+            self._known.pop(_digest(secret), None)
+
     def remember(self, secret: str, who: Who, *, looked_at: float, seconds_left: float | None) -> None:
         """Remember a valid key.
 

@@ -50,11 +50,28 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
         "schema": {"type": "string", "enum": ["gzip", "zstd"]},
     },
     "Vary": {"description": "Which headers of the request have chosen the answer", "schema": {"type": "string"}},
+    "RateLimit-Policy": {
+        "description": "Each limit that applies: its name, `q` how much in `w` seconds; without `w`, at once",
+        "schema": {"type": "string", "examples": ['"default";q=12000;w=60']},
+    },
+    "RateLimit": {
+        "description": "Of each limit: `r` how much is left, `t` in how many seconds all of it is there again",
+        "schema": {"type": "string", "examples": ['"default";r=11999;t=42']},
+    },
     "Content-Range": {"description": "Which bytes of how many these are", "schema": {"type": "string"}},
     "Content-Disposition": {"description": "Name for the download", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
     "X-Request-Id": {"description": "Id of this request in the log", "schema": {"type": "string"}},
 }
+
+
+HEADERS_OF_PROBLEMS: Mapping[int, tuple[str, ...]] = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+RATE_LIMITS = ("RateLimit-Policy", "RateLimit")
 
 
 @functools.cache
@@ -198,6 +215,8 @@ def _headers_read(operation: Operation) -> Iterable[dict[str, Any]]:
         names[idempotency_key.HEADER] = IDEMPOTENCY
     if problem_types.PRECONDITION_FAILED in operation.problems:
         names["If-Match"] = "The ETag of what you have seen: it is changed only if it is still that"
+    if "last_event_id" in operation.query.model_fields:
+        names["Last-Event-ID"] = "The id of the last event you have: the stream goes on after it"
     if 304 in operation.replies:
         names["If-None-Match"] = "The ETag of the result you have"
     if 206 in operation.replies:
@@ -223,6 +242,9 @@ def _responses(operation: Operation, components: _Components) -> dict[str, Any]:
         by_status[kind.status].append(kind)
     for status, kinds in sorted(by_status.items()):
         responses.setdefault(str(status), _problem(kinds, components))
+    if operation.scopes:
+        for response in responses.values():
+            response["headers"] |= _header_references(RATE_LIMITS)
     return responses
 
 
@@ -235,7 +257,7 @@ def _reply(reply: Reply, components: _Components) -> dict[str, Any]:
 
 
 def _problem(kinds: list[ProblemType], components: _Components) -> dict[str, Any]:
-    headers = {401: ("WWW-Authenticate",), 403: ("WWW-Authenticate",), 503: ("Retry-After",)}.get(kinds[0].status, ())
+    headers = HEADERS_OF_PROBLEMS.get(kinds[0].status, ())
     return {
         "description": "; ".join(f"`{kind.slug}`: {kind.title}" for kind in kinds),
         "headers": _header_references(headers),

@@ -32,7 +32,12 @@ FILE_BODY: Mapping[str, Any] = {
 }
 
 ALWAYS = (problem_types.INTERNAL_ERROR,)
-AUTHENTICATED = (problem_types.UNAUTHENTICATED, problem_types.INSUFFICIENT_SCOPE, problem_types.DATABASE_UNAVAILABLE)
+AUTHENTICATED = (
+    problem_types.UNAUTHENTICATED,
+    problem_types.INSUFFICIENT_SCOPE,
+    problem_types.TOO_MANY_REQUESTS,
+    problem_types.DATABASE_UNAVAILABLE,
+)
 IDEMPOTENT = (
     problem_types.IDEMPOTENCY_KEY_IN_USE,
     problem_types.IDEMPOTENCY_KEY_REUSED,
@@ -90,7 +95,7 @@ class Operation:
         return (
             *self.problems,
             *validated,
-            *(IDEMPOTENT if self.keyed else ()),
+            *((*IDEMPOTENT, problem_types.TOO_MANY_JOBS) if self.keyed else ()),
             *(AUTHENTICATED if self.scopes else ()),
             *ALWAYS,
         )
@@ -113,6 +118,7 @@ class Collection:
     write: tuple[Scope, ...]
     query: Schema
     rerun_problems: tuple[ProblemType, ...]
+    gone: tuple[ProblemType, ...] = ()
 
 
 def job_operations(jobs: Collection) -> tuple[Operation, ...]:
@@ -139,7 +145,7 @@ def job_operations(jobs: Collection) -> tuple[Operation, ...]:
             scopes=read,
             query=schemas.WaitQuery,
             prefer=True,
-            problems=NO_SUCH_JOB,
+            problems=(*NO_SUCH_JOB, *jobs.gone),
         ),
         Operation(
             "post",
@@ -156,6 +162,7 @@ def job_operations(jobs: Collection) -> tuple[Operation, ...]:
             body_required=False,
             problems=(
                 *NO_SUCH_JOB,
+                *jobs.gone,
                 problem_types.JOB_FINISHED,
                 problem_types.NOT_STOPPABLE,
                 problem_types.NOT_READY,
@@ -176,6 +183,6 @@ def job_operations(jobs: Collection) -> tuple[Operation, ...]:
             query=schemas.RerunQuery,
             prefer=True,
             keyed=True,
-            problems=(*NO_SUCH_JOB, problem_types.NOT_READY, *jobs.rerun_problems),
+            problems=(*NO_SUCH_JOB, *jobs.gone, problem_types.NOT_READY, *jobs.rerun_problems),
         ),
     )

@@ -128,6 +128,12 @@ VERSION_IS_CURRENT = ProblemType(
     "The version is the current one",
     "There is nothing to restore: the dataset already has the rows of this version.",
 )
+GONE = ProblemType(
+    "gone",
+    410,
+    "It has been deleted",
+    "`deleted_at` says when. Submit the report again to compute it anew; an idempotency key that stands for it stays used up.",
+)
 RESULT_EXPIRED = ProblemType(
     "result-expired",
     410,
@@ -197,6 +203,20 @@ EMPTY_FILE = ProblemType(
     "The file is empty",
     "Send the file as the body (`curl --data-binary @orders.csv`) or as the multipart field `file`.",
 )
+TOO_MANY_REQUESTS = ProblemType(
+    "too-many-requests",
+    429,
+    "More requests than are allowed",
+    "Wait `Retry-After` seconds. `RateLimit` says on every answer how many requests are left and after how many seconds all of "
+    'them are again: `"default";r=900;t=12`. Instead of asking often whether a job has finished, wait for it with `?wait=30`.',
+)
+TOO_MANY_JOBS = ProblemType(
+    "too-many-jobs",
+    429,
+    "More unfinished jobs than are allowed",
+    "Nothing was accepted. Send the request again when jobs of your organisation have finished, or cancel some that wait; "
+    "`Retry-After` says when it is worth trying.",
+)
 TOO_MANY_WEBHOOKS = ProblemType(
     "too-many-webhooks",
     409,
@@ -252,17 +272,12 @@ DATABASE_UNAVAILABLE = ProblemType(
     "The database does not answer",
     "Nothing is accepted that cannot be kept. Try again after `Retry-After` seconds.",
 )
-INTERNAL_ERROR = ProblemType(
-    "internal-error",
-    500,
-    "Something went wrong here",
-    "It is not the fault of the request. The log has the details under the `request_id`.",
-)
-DATABASE_UNAVAILABLE = ProblemType(
-    "database-unavailable",
+TOO_MANY_WATCHERS = ProblemType(
+    "too-many-watchers",
     503,
-    "The database does not answer",
-    "Nothing is accepted that cannot be kept. Try again after `Retry-After` seconds.",
+    "As many callers are waiting as there are places for",
+    "Fetch the job itself now and then: that always suffices. Or try again after `Retry-After` seconds. Whoever runs the server "
+    "sets `WEB_WATCHERS`.",
 )
 OUTCOME_UNKNOWN = ProblemType(
     "outcome-unknown",
@@ -297,6 +312,7 @@ ALL: tuple[ProblemType, ...] = (
     NOT_REPEATABLE,
     IDEMPOTENCY_KEY_IN_USE,
     VERSION_IS_CURRENT,
+    GONE,
     RESULT_EXPIRED,
     RESULT_ERASED,
     DATASET_VERSION_GONE,
@@ -308,6 +324,8 @@ ALL: tuple[ProblemType, ...] = (
     DATASET_MISSING,
     UNKNOWN_DATASET_VERSION,
     EMPTY_FILE,
+    TOO_MANY_REQUESTS,
+    TOO_MANY_JOBS,
     TOO_MANY_WEBHOOKS,
     WEBHOOK_DISABLED,
     DELIVERY_PENDING,
@@ -317,6 +335,7 @@ ALL: tuple[ProblemType, ...] = (
     PRECONDITION_FAILED,
     INTERNAL_ERROR,
     DATABASE_UNAVAILABLE,
+    TOO_MANY_WATCHERS,
     OUTCOME_UNKNOWN,
     STORAGE_FULL,
 )

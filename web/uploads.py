@@ -18,7 +18,7 @@ import werkzeug.exceptions
 from werkzeug.http import parse_options_header
 
 from models import settings
-from web import body_errors, errors, json_body, multipart, problem_types, problems
+from web import auth, body_errors, errors, json_body, limits, multipart, problem_types, problems
 
 PIECE = 1024 * 1024
 # Slower than this over a minute is a stalled client, or one that means to hold a thread.
@@ -50,7 +50,7 @@ def receive(job_id: uuid.UUID) -> Upload:
         werkzeug.exceptions.HTTPException: it is too large, it came too slowly, or the client went away.
     """
     _check_encoding()
-    flask.request.max_content_length = settings.load().max_upload_bytes
+    flask.request.max_content_length = limits.of(auth.caller().organisation_id).max_upload_bytes
     folder = settings.load().upload_folder
     part = folder / f".{job_id}.part"
     try:

@@ -86,6 +86,8 @@ def _submit(kind: JobKind, type_: str, options: import_query.AnyQuery) -> accept
     The file is discarded unless the job may need it. Upkeep removes it where there turns out to be none.
     """
     key = idempotency_key.given()
+    # Before the first byte: nobody should upload for an hour only to be refused.
+    accepting.require_room(key)
     job_id = base.new_id()
     earlier = kept_uploads.find(options.upload) if options.upload is not None else None
     upload = kept_uploads.described(earlier) if earlier is not None else uploads.receive(job_id)

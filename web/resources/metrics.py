@@ -50,6 +50,8 @@ OF_TALLY = {
         "queue",
         "Workers ended because they took no work although there was some.",
     ),
+    Count.REQUESTS_REFUSED: ("requests_refused", "policy", "Requests answered with 429."),
+    Count.LIMITS_ALONE: ("limits_alone", "", "Times a web process lost Redis and counted requests alone."),
     Count.UNKNOWN_JOBS: ("unknown_jobs", "", "Messages of jobs the database does not know."),
 }
 
