@@ -25,8 +25,14 @@ class Wanted:
     queue: str | None = None
     since: datetime | timedelta | None = None
     """Accepted at this time or later, or no longer ago than this."""
+    until: datetime | None = None
+    """Accepted before this time."""
     before: uuid.UUID | None = None
     """Older than this job: ids are ordered by time."""
+    schedule_id: uuid.UUID | None = None
+    """Made by this schedule."""
+    deleted: bool = True
+    """Also those that have been deleted."""
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
@@ -36,6 +42,7 @@ class Wanted:
             (Job.status, self.status),
             (Job.type, self.type),
             (Job.queue, self.queue),
+            (Job.schedule_id, self.schedule_id),
         )
         conditions = [column == value for column, value in equal if value is not None]
         if self.kinds is not None:
@@ -43,6 +50,10 @@ class Wanted:
         if self.since is not None:
             moment = func.now() - self.since if isinstance(self.since, timedelta) else self.since
             conditions.append(Job.created_at >= moment)
+        if self.until is not None:
+            conditions.append(Job.created_at < self.until)
+        if not self.deleted:
+            conditions.append(Job.deleted_at.is_(None))
         if self.before is not None:
             conditions.append(Job.id < self.before)
         return conditions
@@ -54,21 +65,6 @@ def find(session: Session, job_id: uuid.UUID, *, organisation_id: uuid.UUID | No
     if organisation_id is not None:
         query = query.where(Job.organisation_id == organisation_id)
     return session.scalar(query)
-
-
-def newest(  # noqa: PLR0913 - each is an independent, optional filter
-    session: Session,
-    *,
-    limit: int,
-    organisation_id: uuid.UUID | None = None,
-    kinds: Collection[JobKind] | None = None,
-    status: JobStatus | None = None,
-    type_: str | None = None,
-    before: uuid.UUID | None = None,
-) -> list[Job]:
-    """Return jobs, newest first. `before` is the last id of the page before: ids are ordered by time."""
-    wanted = Wanted(organisation_id=organisation_id, kinds=kinds, status=status, type=type_, before=before)
-    return page(session, wanted, limit=limit)
 
 
 def page(session: Session, wanted: Wanted, *, limit: int) -> list[Job]:

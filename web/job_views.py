@@ -8,8 +8,9 @@ import flask
 import pydantic
 from sqlalchemy.orm import Session
 
-from models import jobs, session, transitions
+from models import job_deletion, jobs, session, transitions
 from models.job import Job
+from models.job_deletion import Deletion
 from models.job_states import JobKind, JobStatus
 from models.transitions import NewJob
 from web import (
@@ -45,18 +46,31 @@ def find(job_id: str, kind: JobKind | None) -> Job:
     """Return a job of the caller's organisation.
 
     Raises:
-        problems.Problem: there is none, it is another organisation's or of another kind, or the key may not read its kind.
+        problems.Problem: there is none, it is another organisation's or of another kind, it has been deleted, or the key may
+            not read its kind.
     """
-    try:
-        identity = uuid.UUID(job_id)
-    except ValueError as error:
-        raise _not_found(kind) from error
     with session.transaction() as db:
-        job = jobs.find(db, identity, organisation_id=auth.caller().organisation_id)
-    if job is None or (kind is not None and job.kind != kind):
-        raise _not_found(kind)
+        job = _find(db, job_id, kind)
     auth.demand(auth.READS_KIND[JobKind(job.kind)])
+    if job.deleted_at is not None:
+        raise accepting.deleted(job)
     return job
+
+
+def delete(job_id: str, kind: JobKind) -> flask.Response:
+    """Delete a finished job; again and again, as far as a caller can tell, because an answer may have been lost."""
+    query.read(schemas.NoParameters)
+    with session.transaction() as db:
+        job = _find(db, job_id, kind)
+        deleted = job_deletion.delete_job(db, job, by=auth.caller().name)
+    if deleted is Deletion.UNFINISHED:
+        raise problems.Problem(
+            problem_types.NOT_READY,
+            f"The job is {job.status}; cancel it first, or delete it when it has finished.",
+            headers={"Retry-After": str(job_object.RETRY_AFTER)},
+            facts={"job_status": job.status},
+        )
+    return flask.Response(status=204)
 
 
 def show(job_id: str, kind: JobKind | None) -> flask.Response:
@@ -67,17 +81,20 @@ def show(job_id: str, kind: JobKind | None) -> flask.Response:
 
 def listing(parameters: schemas.ListQuery, *, path: str, kinds: Collection[JobKind]) -> flask.Response:
     """Answer with a page of jobs, newest first."""
+    wanted = jobs.Wanted(
+        organisation_id=auth.caller().organisation_id,
+        kinds=kinds,
+        status=parameters.status,
+        type=parameters.type,
+        schedule_id=parameters.schedule_id if isinstance(parameters, schemas.ReportListQuery) else None,
+        since=parameters.created_after,
+        until=parameters.created_before,
+        before=cursor.decode(parameters.cursor) if parameters.cursor is not None else None,
+        deleted=False,
+    )
     with session.transaction() as db:
-        rows = jobs.newest(
-            db,
-            # One more than asked for tells whether there is a next page.
-            limit=parameters.limit + 1,
-            organisation_id=auth.caller().organisation_id,
-            kinds=kinds,
-            status=parameters.status,
-            type_=parameters.type,
-            before=cursor.decode(parameters.cursor) if parameters.cursor is not None else None,
-        )
+        # One more than asked for tells whether there is a next page.
+        rows = jobs.page(db, wanted, limit=parameters.limit + 1)
     page = rows[: parameters.limit]
     following = _next_link(parameters, path, page[-1].id) if len(rows) > parameters.limit else None
     return job_object.as_json(schemas.Page(data=[job_object.of(job) for job in page], next=following))
@@ -150,6 +167,17 @@ def _cancel_request() -> schemas.CancelRequest:
 def _next_link(parameters: schemas.ListQuery, path: str, last: uuid.UUID) -> str:
     values = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     return f"{path}?{urlencode({**values, 'cursor': cursor.encode(last)})}"
+
+
+def _find(db: Session, job_id: str, kind: JobKind | None) -> Job:
+    try:
+        identity = uuid.UUID(job_id)
+    except ValueError as error:
+        raise _not_found(kind) from error
+    job = jobs.find(db, identity, organisation_id=auth.caller().organisation_id)
+    if job is None or (kind is not None and job.kind != kind):
+        raise _not_found(kind)
+    return job
 
 
 def _not_found(kind: JobKind | None) -> problems.Problem:

@@ -57,6 +57,7 @@ REPORTS = (
             problem_types.UNKNOWN_DATASET_VERSION,
             problem_types.DATASET_VERSION_GONE,
         ),
+            problem_types.GONE,
     ),
     *job_operations(
         Collection(
@@ -66,11 +67,22 @@ REPORTS = (
             model=schemas.ReportJob,
             read=(Scope.REPORTS_READ,),
             write=(Scope.REPORTS_WRITE,),
-            query=schemas.ListQuery,
+            query=schemas.ReportListQuery,
             rerun_problems=RERUN_OF_REPORT,
         )
+            gone=(problem_types.GONE,),
     ),
     Operation(
+    Operation(
+        "delete",
+        "/v1/reports/{job_id}",
+        "delete_report",
+        "Reports",
+        "Delete a finished report: its result and what was asked are removed, and its id is answered with 410 from then on",
+        {204: Reply("It is deleted, now or before", media_types=())},
+        scopes=(Scope.REPORTS_WRITE,),
+        problems=(*NO_SUCH_JOB, problem_types.NOT_READY),
+    ),
         "get",
         "/v1/reports/{job_id}/result",
         "get_result",
@@ -92,6 +104,7 @@ REPORTS = (
         problems=(
             *NO_SUCH_JOB,
             problem_types.NOT_ACCEPTABLE,
+            problem_types.GONE,
             problem_types.RANGE_NOT_SATISFIABLE,
             problem_types.STORAGE_FULL,
             *NO_RESULT,
@@ -105,7 +118,7 @@ REPORTS = (
         "Read how a result was made",
         {200: Reply("The manifest", dict[str, Any])},
         scopes=(Scope.REPORTS_READ,),
-        problems=(*NO_SUCH_JOB, *NO_RESULT),
+        problems=(*NO_SUCH_JOB, problem_types.GONE, *NO_RESULT),
     ),
     Operation(
         "get",
@@ -116,7 +129,13 @@ REPORTS = (
         {200: Reply("The differences", catalogue_schemas.ReportDiff)},
         scopes=(Scope.REPORTS_READ,),
         query=schemas.DiffQuery,
-        problems=(*NO_SUCH_JOB, problem_types.NOT_COMPARABLE, problem_types.STORAGE_FULL, *NO_RESULT),
+        problems=(
+            *NO_SUCH_JOB,
+            problem_types.GONE,
+            problem_types.NOT_COMPARABLE,
+            problem_types.STORAGE_FULL,
+            *NO_RESULT,
+        ),
     ),
 )
 
@@ -222,6 +241,7 @@ JOBS = job_operations(
         query=schemas.JobListQuery,
         rerun_problems=(*RERUN_OF_REPORT, *RERUN_OF_IMPORT),
     )
+        gone=(problem_types.GONE,),
 )
 
 CATALOGUE = (

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from analytics.datasets.preview import Preview
 from models import transitions
@@ -89,9 +89,19 @@ class ListQuery(Request):
         default=None, pattern=r"^[a-z][a-z0-9_]{0,63}$", description="Report type, or dataset of an import"
     )
     status: JobStatus | None = Field(default=None, description="Only jobs in this state")
+    created_after: AwareDatetime | None = Field(
+        default=None, description="Only jobs accepted at this time or later; it has a time zone, such as `Z`"
+    )
+    created_before: AwareDatetime | None = Field(
+        default=None, description="Only jobs accepted before this time, so that spans of time join without overlap"
+    )
 
 
-class JobListQuery(ListQuery):
+class ReportListQuery(ListQuery):
+    schedule_id: uuid.UUID | None = Field(default=None, description="Only jobs that this schedule has made")
+
+
+class JobListQuery(ReportListQuery):
     kind: JobKind | None = Field(default=None, description="Only jobs of this kind")
 
 

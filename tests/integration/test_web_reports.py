@@ -3,12 +3,17 @@
 import threading
 import time
 import uuid
+from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
 
+from models import session
+from models.job import Job
 from models.job_states import JobStatus
+from models.schedule import CatchUp, Overlap, Schedule
 from tests.integration import web_api
 from tests.integration.web_api import Caller
 
@@ -113,6 +118,52 @@ def test_lists_are_paged_newest_first_and_filtered(ready: Caller) -> None:
     assert [job["id"] for job in ready.get("/v1/reports?status=cancelled").json["data"]] == [ids[0]]
     assert ready.get("/v1/jobs?kind=report&limit=1").json["data"][0]["id"] == other
     assert {job["kind"] for job in ready.get("/v1/jobs").json["data"]} == {"report", "import"}
+
+
+def test_lists_by_time_join_without_overlap(ready: Caller) -> None:
+    ids = [submit(ready)["id"] for _ in range(4)]
+    moments = [ready.get(f"/v1/reports/{job_id}").json["created_at"] for job_id in ids]
+
+    def listed(path: str) -> list[str]:
+        answer = ready.get(path)
+        assert answer.status_code == 200, answer.text
+        found = [job["id"] for job in answer.json["data"]]
+        return found + (listed(answer.json["next"]) if answer.json["next"] else [])
+
+    for path in ("/v1/reports?limit=1", "/v1/jobs?kind=report&limit=1"):
+        assert listed(f"{path}&created_after={moments[2]}") == [ids[3], ids[2]]
+        assert listed(f"{path}&created_before={moments[2]}") == [ids[1], ids[0]]
+        assert listed(f"{path}&created_after={moments[1]}&created_before={moments[3]}") == [ids[2], ids[1]]
+    in_zone = datetime.fromisoformat(moments[2]).astimezone(timezone(timedelta(hours=5))).isoformat()
+    assert listed(f"/v1/reports?created_after={quote(in_zone)}") == [ids[3], ids[2]]
+    for wrong in ("yesterday", "2026-01-01T00:00:00", "2026-01-01"):
+        answer = ready.get(f"/v1/reports?created_after={wrong}")
+        assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "#/query/created_after")
+
+
+def test_lists_by_schedule(ready: Caller) -> None:
+    of_schedule, other = submit(ready)["id"], submit(ready)["id"]
+    with session.transaction() as db:
+        kept = Schedule(
+            organisation_id=ready.organisation_id,
+            name="nightly",
+            type="rfm",
+            params={},
+            cron="0 3 * * *",
+            timezone="UTC",
+            catch_up=CatchUp.SKIP,
+            catch_up_max=1,
+            overlap=Overlap.SKIP,
+            max_failures=0,
+        )
+        db.add(kept)
+        db.flush()
+        db.get_one(Job, uuid.UUID(of_schedule)).schedule_id = schedule = kept.id
+    for path in ("/v1/reports", "/v1/jobs"):
+        assert [job["id"] for job in ready.get(f"{path}?schedule_id={schedule}").json["data"]] == [of_schedule]
+        assert other in [job["id"] for job in ready.get(path).json["data"]]
+    assert ready.get(f"/v1/reports?schedule_id={uuid.uuid4()}").json["data"] == []
+    assert ready.get("/v1/imports?schedule_id=x").status_code == 422
 
 
 def test_waiting_ends_when_the_job_does(ready: Caller) -> None:

@@ -45,13 +45,19 @@ def submit() -> flask.Response:
 @blueprint.get("")
 @auth.requires(Scope.REPORTS_READ)
 def listing() -> flask.Response:
-    return job_views.listing(query.read(schemas.ListQuery), path=PATH, kinds=[JobKind.REPORT])
+    return job_views.listing(query.read(schemas.ReportListQuery), path=PATH, kinds=[JobKind.REPORT])
 
 
 @blueprint.get("/<job_id>")
 @auth.requires(Scope.REPORTS_READ)
 def show(job_id: str) -> flask.Response:
     return job_views.show(job_id, JobKind.REPORT)
+
+
+@blueprint.delete("/<job_id>")
+@auth.requires(Scope.REPORTS_WRITE)
+def delete(job_id: str) -> flask.Response:
+    return job_views.delete(job_id, JobKind.REPORT)
 
 
 @blueprint.post("/<job_id>/cancel")
