@@ -22,9 +22,10 @@ wsgi_app = "web.app:create_app()"
 bind = [f"{_settings.host}:{_settings.port}"]
 workers = 1
 worker_class = "gthread"
-threads = _settings.web_threads
+# Whoever waits for a job, or follows its events, has a thread, and leaves its seat to others: see web.seats.
+threads = _settings.web_threads + _settings.web_watchers
 # Connections beyond the threads wait in the selector, not in a thread, until they have sent something.
-worker_connections = 1000
+worker_connections = threads + 1000
 keepalive = 15
 timeout = 60
 graceful_timeout = 30
@@ -63,9 +64,9 @@ def _refuse_unsafe() -> None:
     at_start.refuse_unsafe(warn=True)
 
 
-def post_worker_init(_worker: Any) -> None:
+def post_worker_init(worker: Any) -> None:
     from models import session  # noqa: PLC0415 - see the remark above
-    from web import memory, patience, result_files  # noqa: PLC0415 - see the remark above
+    from web import lookout, memory, patience, result_files  # noqa: PLC0415 - see the remark above
     from workers import celery, logs  # noqa: PLC0415 - see the remark above
 
     logs.configure()
@@ -74,16 +75,27 @@ def post_worker_init(_worker: Any) -> None:
     session.engine()
     celery.app.amqp.router  # noqa: B018 - what sends messages; the rest of Celery is for workers
     result_files.remove_abandoned()
+    # Whoever waits is answered at once when this process is asked to end.
+    lookout.of_process().open_while(lambda: worker.alive)
     memory.keep_small()
 
 
 def pre_request(_worker: Any, request: Any) -> None:
-    """Bound every wait for this client, so that one that stops reading or sending cannot keep a thread for ever.
+    """Bound every wait for this client, so that one that stops reading or sending cannot keep a thread, and a seat, for ever.
 
     And read an upload in large pieces: gunicorn's own are so small that receiving them costs more than hashing and writing.
     """
+    from web import seats  # noqa: PLC0415 - see the remark above
+
     request.unreader.sock.settimeout(CLIENT_PATIENCE_SECONDS)
     request.unreader.mxchunk = RECEIVED_BYTES
+    seats.take()
+
+
+def post_request(_worker: Any, _request: Any, _environ: Any, _response: Any) -> None:
+    from web import seats  # noqa: PLC0415 - see the remark above
+
+    seats.leave()
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:

@@ -84,9 +84,9 @@ def as_json(model: pydantic.BaseModel, *, status: int = 200) -> flask.Response:
     return flask.Response(model.model_dump_json(), status=status, content_type="application/json")
 
 
-def _error(job: Job) -> dict[str, Any] | None:
-    """Return why the job failed, or failed last; its type is an address under which a person finds what to do."""
-    return None if job.error is None else {**job.error, "type": f"/docs/problems/{job.error['type']}"}
+def error(kept: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return why a job failed, or failed last; its type is an address under which a person finds what to do."""
+    return None if kept is None else {**kept, "type": f"/docs/problems/{kept['type']}"}
 
 
 def _shared(job: Job) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _shared(job: Job) -> dict[str, Any]:
         "finished_at": job.finished_at,
         "expires_at": job.expires_at,
         "reused": False,
-        "error": _error(job),
+        "error": error(job.error),
         "cancellation": _cancellation(job),
     }
 
@@ -118,7 +118,7 @@ def _cancellation(job: Job) -> schemas.Cancellation | None:
 
 def _links(job: Job) -> schemas.JobLinks:
     here = address(job)
-    return schemas.JobLinks(self=here, result=None, cancel=f"{here}/cancel", rerun=f"{here}/rerun", events=None)
+    return schemas.JobLinks(self=here, result=None, cancel=f"{here}/cancel", rerun=f"{here}/rerun", events=f"{here}/events")
 
 
 def _report_links(job: Job) -> schemas.ReportLinks:
@@ -128,7 +128,7 @@ def _report_links(job: Job) -> schemas.ReportLinks:
         result=f"{here}/result",
         cancel=f"{here}/cancel",
         rerun=f"{here}/rerun",
-        events=None,
+        events=f"{here}/events",
         manifest=f"{here}/manifest",
     )
 

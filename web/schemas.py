@@ -186,7 +186,7 @@ class JobLinks(Answer):
     result: str | None = Field(description="Its result, once it has succeeded; null for kinds that have none")
     cancel: str = Field(description="POST here to cancel it")
     rerun: str = Field(description="POST here to run it again once it has finished, as a new job")
-    events: str | None = Field(description="Its events; null where there is no stream of them")
+    events: str = Field(description="What happens to it, as server-sent events")
 
 
 class ReportLinks(JobLinks):

@@ -1,9 +1,13 @@
-"""Waiting for a job on a caller's behalf: `Prefer: wait=N` or `?wait=N`. No connection to the database is held meanwhile."""
+"""Waiting for a job on a caller's behalf: `Prefer: wait=N` or `?wait=N`. No connection to the database is held meanwhile.
+
+RFC 7240 is followed: `respond-async` asks for an answer at once, and beside `wait=N` for one after N seconds.
+"""
 
 import functools
 import re
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import flask
@@ -11,22 +15,28 @@ import sqlalchemy.exc
 
 from models import jobs, session, settings
 from models.job import Job
-from web import schemas
+from models.job_glances import Glance
+from web import lookout, schemas, seats
 
-# Looks at first come closer together than a small report takes, so that its asker waits hardly longer than it ran.
-FIRST_PAUSE = 0.01
-LONGEST_PAUSE = 0.2
-PAUSE_GROWTH = 1.08
-
-_PREFERENCE = re.compile(r"""\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?""", re.IGNORECASE)
+_WAIT = re.compile(r"""wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?""", re.IGNORECASE)
+_RESPOND_ASYNC = re.compile(r"""respond-async\s*(?:=\s*""\s*)?(?:;.*)?""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long to wait, and how to say so on the answer."""
+    """How long to wait, and how the caller said so where that is to be said back."""
 
     seconds: int
-    headers: dict[str, str]
+    preferred: str | None = None
+    respond_async: bool = False
+
+    def headers(self, *, waited: bool, finished: bool) -> dict[str, str]:
+        """Say which preferences were followed."""
+        applied = [
+            *(["respond-async"] if self.respond_async and not finished else []),
+            *([self.preferred] if self.preferred is not None and waited else []),
+        ]
+        return {"Preference-Applied": ", ".join(applied)} if applied else {}
 
 
 def wanted(query_wait: int | None, *, otherwise: int = 0) -> Wait:
@@ -34,51 +44,59 @@ def wanted(query_wait: int | None, *, otherwise: int = 0) -> Wait:
 
     `otherwise` is for callers who say nothing.
     """
+    # A header that comes more than once has been joined by the server. The first of a kind counts, as the RFC has it.
+    preferences = [one.strip() for one in flask.request.headers.get("Prefer", "").split(",")]
+    respond_async = flask.request.method == "POST" and any(map(_RESPOND_ASYNC.fullmatch, preferences))
     if query_wait is not None:
-        return Wait(query_wait, {})
-    # A header that comes more than once has been joined by the server.
-    for preference in flask.request.headers.get("Prefer", "").split(","):
-        match = _PREFERENCE.fullmatch(preference)
-        if match is not None:
-            seconds = min(int(match[1]), schemas.LONGEST_WAIT)
-            return Wait(seconds, {"Preference-Applied": f"wait={seconds}"})
-    return Wait(otherwise, {})
+        return Wait(query_wait, respond_async=respond_async)
+    match = next(filter(None, map(_WAIT.fullmatch, preferences)), None)
+    if match is not None:
+        seconds = min(int(match[1]), schemas.LONGEST_WAIT)
+        return Wait(seconds, preferred=f"wait={seconds}", respond_async=respond_async)
+    return Wait(0 if respond_async else otherwise, respond_async=respond_async)
 
 
 def until_finished(job: Job, wait: Wait) -> tuple[Job, dict[str, str]]:
     """Wait for a job to finish, at most as long as wanted.
 
     Returns:
-        The job as it is then, and the headers that tell whether the preference was followed.
+        The job as it is then, and the headers that tell whether the preferences were followed.
     """
-    if wait.seconds == 0 or job.finished_at is not None:
-        return job, wait.headers
-    # Those who wait must leave threads for those who submit; past that, an answer at once is the better service.
-    if not _places().acquire(blocking=False):
-        return job, {}
+    waited = True
+    if wait.seconds > 0 and job.finished_at is None:
+        with place() as found:
+            waited = found
+            if found:
+                job = _wait(job, wait.seconds)
+    return job, wait.headers(waited=waited, finished=job.finished_at is not None)
+
+
+@contextmanager
+def place() -> Iterator[bool]:
+    """Have a place among those who wait, or see that all are taken: an answer at once is then the better service."""
+    found = _places().acquire(blocking=False)
     try:
-        return _poll(job, time.monotonic() + wait.seconds), wait.headers
+        yield found
     finally:
-        _places().release()
+        if found:
+            _places().release()
 
 
-def _poll(job: Job, deadline: float) -> Job:
-    pause = FIRST_PAUSE
-    while job.finished_at is None and (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(pause, left))
-        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
-        try:
-            with session.transaction() as db:
-                newer = jobs.find(db, job.id, organisation_id=job.organisation_id)
-        except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError):
-            # The job is accepted and kept: what was known of it a moment ago is still a true answer.
-            return job
-        if newer is None:
-            return job
-        job = newer
-    return job
+def _wait(job: Job, seconds: int) -> Job:
+    with seats.away():
+        lookout.of_process().wait(job.id, is_news=_is_over, seconds=seconds)
+    try:
+        with session.transaction() as db:
+            return jobs.find(db, job.id, organisation_id=job.organisation_id) or job
+    except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError):
+        # The job is accepted and kept: what was known of it is still a true answer.
+        return job
+
+
+def _is_over(glance: Glance | None) -> bool:
+    return glance is None or glance.is_final
 
 
 @functools.cache
 def _places() -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(max(1, settings.load().web_threads * 3 // 4))
+    return threading.BoundedSemaphore(settings.load().web_watchers)

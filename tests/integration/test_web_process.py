@@ -4,17 +4,12 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -25,68 +20,23 @@ import sqlalchemy
 
 from models import session, settings
 from models.result import ResultChunk
-from tests.integration import web_api
+from tests.integration import web_api, web_server
 from tests.integration.web_api import Caller
+from tests.integration.web_server import Server, wait_for
 
 T = TypeVar("T")
 
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 30.0
 # What is shared with other processes counts by each one's share: the parent's imports, and libraries.
 MOST_MEMORY = 100 * 1024 * 1024
 MOST_GROWTH = 8 * 1024 * 1024
 ROWS = 200_000
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running gunicorn, bound to a socket it inherited, as under the supervisor."""
-
-    process: subprocess.Popen[bytes]
-    address: tuple[str, int]
-    uploads: Path
-    log: Path
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address[0]}:{self.address[1]}"
-
-    @property
-    def worker(self) -> psutil.Process:
-        (worker,) = psutil.Process(self.process.pid).children()
-        return worker
-
-
 @pytest.fixture(scope="module")
 def server(database: settings.Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("gunicorn") / "log"
-    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.py", "--bind", f"fd://{listener.fileno()}"],
-            cwd=ROOT,
-            env=dict(os.environ),
-            pass_fds=[listener.fileno()],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        running = Server(process, listener.getsockname(), database.upload_folder, log)
-        try:
-            _wait_until_alive(running)
-            yield running
-        finally:
-            process.terminate()
-            process.wait(40)
-
-
-def _wait_until_alive(server: Server) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.process.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{server.url}/healthz", timeout=2).status_code == 200:
-                return
-        time.sleep(0.1)
-    pytest.fail(server.log.read_text())
+    with web_server.listening() as listener, web_server.running(database, listener, log) as running:
+        yield running
 
 
 @pytest.fixture
@@ -98,15 +48,6 @@ def api(server: Server, caller: Caller) -> Iterator[httpx.Client]:
 
 def files(server: Server) -> set[str]:
     return {path.name for path in server.uploads.iterdir()} if server.uploads.exists() else set()
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_an_upload_without_a_length_streams_to_the_disk(server: Server, api: httpx.Client) -> None:
