@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models import schedules, session
+from models import schedules, session, settings
 from models.api_key import Scope
 from tests.integration import schedule_hands, web_api
 from tests.integration.schedule_hands import minutes
@@ -55,3 +55,201 @@ def test_the_same_request_with_the_same_key_makes_one(ready: web_api.Caller) -> 
     assert again.json == first.json
     assert again.headers["Idempotent-Replayed"] == "true"
     assert len(ready.get("/v1/schedules").json["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"cron": "0 0 30 2 *"}, [("#/cron", "never-fires")]),
+        ({"cron": "0 0 0 * * *"}, [("#/cron", "seconds")]),
+        ({"cron": "61 * * * *"}, [("#/cron", "not-cron")]),
+        ({"timezone": "Europe/Londn"}, [("#/timezone", "timezone")]),
+        ({"starts_at": "2027-01-01T00:00:00"}, [("#/starts_at", "timezone-aware")]),
+        ({"starts_at": "2027-02-01T00:00:00Z", "ends_at": "2027-01-01T00:00:00Z"}, [("#/ends_at", "not-after-start")]),
+        ({"ends_at": "2020-01-01T00:00:00Z"}, [("#/ends_at", "never-fires")]),
+        ({"cron": "* * * * *", "jitter_seconds": 60}, [("#/jitter_seconds", "jitter-too-long")]),
+        ({"params": {"bins": 1}}, [("#/params/bins", "greater-than-equal")]),
+        ({"params": {"start": "todya"}}, [("#/params/start", "relative-date")]),
+        ({"params": {"range": {"this": "month"}}}, [("#/params/range", "not-after-start")]),
+        ({"params": {"range": {"last": "1 month"}, "start": "today"}}, [("#/params/range", "range-and-bounds")]),
+        ({"type": "rmf"}, [("#/type", "unknown-report-type")]),
+        ({"crom": "0 0 * * *"}, [("#/crom", "unknown-field")]),
+        ({"deliveries": [{"channel": "pigeon"}]}, [("#/deliveries/0", "union-tag-invalid")]),
+    ],
+)
+def test_what_could_not_work_is_refused_where_it_is_wrong(
+    ready: web_api.Caller, changes: dict[str, Any], wrong: list[tuple[str, str]]
+) -> None:
+    # On the first of a month the month to date is empty.
+    on_the_first = MONTHLY | {"cron": "0 0 1 * *"}
+    assert errors(ready.post("/v1/schedules", on_the_first | changes)) == wrong
+    assert ready.get("/v1/schedules").json["data"] == []
+
+
+def test_a_report_without_data_is_no_schedule(caller: web_api.Caller) -> None:
+    answer = caller.post("/v1/schedules", MONTHLY)
+    assert (answer.status_code, answer.json["type"]) == (422, "/docs/problems/dataset-missing")
+
+
+def test_a_dry_run_says_when_and_what_and_makes_nothing(ready: web_api.Caller) -> None:
+    for path in ("/v1/schedules?dry_run=true", "/v1/schedules/preview?n=10"):
+        answer = ready.post(path, MONTHLY)
+        assert answer.status_code == 200
+        slots = answer.json["slots"]
+        assert len(slots) == 10
+        for slot in slots:
+            year, month = int(slot["local"][:4]), int(slot["local"][5:7])
+            before = f"{year - (month == 1)}-{(month - 2) % 12 + 1:02}-01"
+            assert slot["local"][8:16] == "01T06:00"
+            assert (slot["params"]["start"], slot["params"]["end"]) == (before, f"{slot['local'][:8]}01")
+            assert slot["params"]["timezone"] == "Europe/London"
+        assert answer.json["datasets"] == {"orders": {"version": 3, "rows": 42}}
+    assert ready.get("/v1/schedules").json["data"] == []
+
+
+def test_a_patch_changes_what_it_names(ready: web_api.Caller) -> None:
+    here = f"/v1/schedules/{made(ready, label='Board', params={'bins': 4})['id']}"
+    changed = ready.patch(here, {"cron": "0 7 * * MON", "label": None, "params": {"method": "rank"}})
+    assert changed.status_code == 200, changed.text
+    assert (changed.json["cron"], changed.json["label"]) == ("0 7 * * MON", None)
+    assert changed.json["params"] == {"bins": 4, "method": "rank"}
+    assert (changed.json["revision"], changed.headers["ETag"]) == (2, '"r2"')
+    assert changed.json["next_occurrences"] != []
+    assert ready.get(here).json == changed.json
+    assert errors(ready.patch(here, {"name": None})) == [("#/name", "missing")]
+    assert errors(ready.patch(here, {"params": {"bins": 99}})) == [("#/params/bins", "less-than-equal")]
+    assert ready.patch(here, {}).json["revision"] == 2
+
+
+def test_a_patch_of_an_older_revision_is_refused(ready: web_api.Caller) -> None:
+    here = f"/v1/schedules/{made(ready)['id']}"
+    seen = ready.get(here).headers["ETag"]
+    assert ready.patch(here, {"name": "Mine"}, If_Match=seen).status_code == 200
+    late = ready.patch(here, {"name": "Yours"}, If_Match=seen)
+    assert (late.status_code, late.json["type"], late.json["revision"]) == (
+        *(412, "/docs/problems/precondition-failed", 2),
+    )
+    assert ready.delete(here, If_Match=seen).status_code == 412
+    assert ready.get(here).json["name"] == "Mine"
+
+
+def test_pause_and_resume(ready: web_api.Caller) -> None:
+    here = f"/v1/schedules/{made(ready)['id']}"
+    paused = ready.post(f"{here}/pause", {"reason": "holidays"}).json
+    assert (paused["status"], paused["next_occurrences"]) == ("paused", [])
+    assert (paused["pause"]["reason"], paused["pause"]["detail"]) == ("asked", "holidays")
+    assert ready.post(f"{here}/pause").json["pause"] == paused["pause"]
+    assert [one["status"] for one in ready.get("/v1/schedules?paused=true").json["data"]] == ["paused"]
+    assert ready.get("/v1/schedules?paused=false").json["data"] == []
+    resumed = ready.post(f"{here}/resume").json
+    assert (resumed["status"], resumed["pause"]) == ("active", None)
+    assert resumed["next_occurrences"] != []
+
+
+def test_a_deleted_schedule_is_gone_but_its_occurrences_are_kept(ready: web_api.Caller) -> None:
+    with schedule_hands.scheduled(ready, cron="* * * * *") as schedule:
+        firing.tend(minutes(1))
+        firing.tend(minutes(2))
+        here = f"/v1/schedules/{schedule.id}"
+        gone = ready.delete(here)
+        assert (gone.status_code, gone.json) == (200, {"id": str(schedule.id), "deleted": True})
+        for answer in (ready.get(here), ready.post(f"{here}/run"), ready.patch(here, {"name": "x"})):
+            assert (answer.status_code, answer.json["type"]) == (410, "/docs/problems/schedule-deleted")
+        assert ready.get("/v1/schedules").json["data"] == []
+        kept = ready.get(f"{here}/occurrences").json["data"]
+        assert [(one["status"], one["reason"]) for one in kept] == [("skipped", "deleted"), ("fired", None)]
+
+
+def test_occurrences_are_paged_latest_first(ready: web_api.Caller) -> None:
+    with schedule_hands.scheduled(ready, catch_up="skip") as schedule:
+        firing.tend(minutes(60))
+        found, following = [], f"/v1/schedules/{schedule.id}/occurrences?limit=5"
+        while following:
+            page = ready.get(following).json
+            found += [(one["due_at"], one["status"], one["job_status"]) for one in page["data"]]
+            following = page["next"]
+        assert [status for _, status, _ in found] == ["fired"] + ["skipped"] * 11
+        assert found[0][2] == "queued"
+        assert found == sorted(found, reverse=True)
+        skipped = ready.get(f"/v1/schedules/{schedule.id}/occurrences?status=fired").json["data"]
+        assert [one["due_at"] for one in skipped] == [found[0][0]]
+        assert ready.get(f"/v1/schedules/{schedule.id}").json["last_occurrence"]["due_at"] == found[0][0]
+
+
+def test_a_run_is_a_job_of_the_schedule_and_the_same_key_makes_one(ready: web_api.Caller) -> None:
+    here = f"/v1/schedules/{made(ready)['id']}"
+    first = ready.post(f"{here}/run", Idempotency_Key="now")
+    again = ready.post(f"{here}/run", Idempotency_Key="now")
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json["id"] == first.json["id"]
+    assert first.json["label"] == MONTHLY["name"]
+    with session.transaction() as db:
+        job = web_api.row(first.json["id"])
+        assert str(job.schedule_id) in here
+        assert job.due_at is not None
+        assert job.due_at <= schedules.now(db)
+
+
+def test_a_missed_slot_can_be_run_and_asks_what_it_would_have_asked(ready: web_api.Caller) -> None:
+    daily = {"cron": "0 6 * * *", "params": {"start": "yesterday", "end": "today"}, "timezone": "Europe/London"}
+    with schedule_hands.scheduled(ready, catch_up="skip", **daily) as schedule:
+        firing.tend(minutes(3 * 24 * 60))
+        here = f"/v1/schedules/{schedule.id}"
+        run = ready.post(f"{here}/run", {"due_at": "2025-03-05T06:00:00Z"})
+        assert run.status_code == 202, run.text
+        assert (run.json["params"]["start"], run.json["params"]["end"]) == ("2025-03-04", "2025-03-05")
+        by_slot = {one["due_at"]: one for one in ready.get(f"{here}/occurrences").json["data"]}
+        assert by_slot["2025-03-05T06:00:00Z"]["status"] == "skipped"
+        assert by_slot["2025-03-05T06:00:00Z"]["runs"] == [run.json["id"]]
+        assert errors(ready.post(f"{here}/run", {"due_at": "2025-03-05T06:01:00Z"})) == [("#/due_at", "not-a-slot")]
+        assert errors(ready.post(f"{here}/run", {"due_at": "2190-03-05T06:00:00Z"})) == [("#/due_at", "in-the-future")]
+
+
+def test_a_preview_shows_what_will_be_asked_and_what_could_not(ready: web_api.Caller) -> None:
+    here = f"/v1/schedules/{made(ready, cron='0 0 15 * *', params={'range': {'this': 'month'}})['id']}"
+    assert ready.patch(here, {"cron": "0 0 1,15 * *"}).status_code in {200, 422}
+    slots = ready.get(f"{here}/preview?n=4").json["slots"]
+    assert len(slots) == 4
+    for slot in slots:
+        first = slot["local"][8:10] == "01"
+        assert (slot["params"] is None) == first
+        assert (slot["problem"] is not None) == first
+
+
+def test_others_ids_and_scopes(ready: web_api.Caller) -> None:
+    schedule = made(ready)
+    other = web_api.new_caller(ready.http)
+    here = f"/v1/schedules/{schedule['id']}"
+    for path in (here, f"{here}/preview", f"{here}/occurrences", "/v1/schedules/nonsense"):
+        assert other.get(path).status_code == 404
+    for path in (f"{here}/run", f"{here}/pause", f"{here}/resume"):
+        assert other.post(path).status_code == 404
+    assert other.patch(here, {"name": "Mine"}).status_code == 404
+    assert other.get("/v1/schedules").json["data"] == []
+    reader = web_api.another_key(ready, Scope.REPORTS_READ)
+    assert reader.get(here).status_code == 403
+    assert web_api.another_key(ready, Scope.SCHEDULES).get(here).status_code == 200
+
+
+def test_lists_are_filtered_and_paged(ready: web_api.Caller) -> None:
+    names = [made(ready, name=f"Number {number % 2}")["name"] for number in range(5)]
+    first = ready.get("/v1/schedules?limit=3").json
+    rest = ready.get(first["next"]).json
+    assert [one["name"] for one in first["data"] + rest["data"]] == names[::-1]
+    assert rest["next"] is None
+    assert len(ready.get("/v1/schedules?name=Number+1").json["data"]) == 2
+    assert ready.get("/v1/schedules?type=clv").json["data"] == []
+
+
+def test_there_are_as_many_as_the_settings_allow(ready: web_api.Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = settings.load().model_copy(update={"max_schedules": 2, "min_schedule_seconds": 3600})
+    monkeypatch.setattr(settings, "load", lambda: allowed)
+    assert errors(ready.post("/v1/schedules", MONTHLY | {"cron": "0,30 6 * * *"})) == [("#/cron", "too-often")]
+    for _ in range(2):
+        made(ready)
+    full = ready.post("/v1/schedules", MONTHLY)
+    assert (full.status_code, full.json["type"]) == (409, "/docs/problems/too-many-schedules")
+
+
+def test_an_id_that_never_was_is_not_found(ready: web_api.Caller) -> None:
+    assert ready.get(f"/v1/schedules/{uuid.uuid4()}").status_code == 404

@@ -55,6 +55,12 @@ class Caller:
     def post(self, path: str, body: Any = None, **headers: str) -> Answer:
         return cast("Answer", self.http.post(path, json=body, headers=self._headers(headers)))
 
+    def patch(self, path: str, body: Any, **headers: str) -> Answer:
+        return cast("Answer", self.http.patch(path, json=body, headers=self._headers(headers)))
+
+    def delete(self, path: str, **headers: str) -> Answer:
+        return cast("Answer", self.http.delete(path, headers=self._headers(headers)))
+
     def send(self, path: str, data: Any, content_type: str = "text/csv", **headers: str) -> Answer:
         return cast(
             "Answer", self.http.post(path, data=data, content_type=content_type, headers=self._headers(headers))
