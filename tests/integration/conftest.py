@@ -16,7 +16,9 @@ from cli import embedded
 from cli.process_spec import ProcessSpec
 from models import migrate, session, settings, vault
 from tests.integration import lake_hands, web_api
+from tests.integration import receiver as receiver_
 from web import app
+from workers.deliveries import sending
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -110,3 +112,16 @@ def folder(database: settings.Settings) -> Path:
 def orders(caller: web_api.Caller, tmp_path: Path) -> lake_hands.Hands:
     """The orders of an organisation, in a lake."""
     return lake_hands.Hands(caller, tmp_path)
+
+
+@pytest.fixture
+def receiver(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[receiver_.Receiver]:
+    """A receiver of webhooks on loopback, which is open to them; what fails there is not tried again for an hour."""
+    receiver_.empty_outbox()
+    monkeypatch.setattr(sending, "WAITS_SECONDS", (3600.0,) * len(sending.WAITS_SECONDS))
+    monkeypatch.setenv("DELIVER_TO_PRIVATE", "true")
+    settings.load.cache_clear()
+    with receiver_.receiving() as one:
+        yield one
+    monkeypatch.undo()
+    settings.load.cache_clear()

@@ -7,6 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from sqlalchemy import func, update
+
+from models import session
+from models.delivery import Delivery
+
 
 @dataclass(frozen=True)
 class Received:
@@ -57,6 +62,13 @@ class Receiver:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.received) >= count, seconds), f"only {len(self.received)}"
             return list(self.received)
+
+
+def empty_outbox() -> None:
+    """Let nothing be due that other tests have left."""
+    with session.transaction() as db:
+        cancelled = {"status": "cancelled", "finished_at": func.now(), "claim_token": None, "claim_until": None}
+        db.execute(update(Delivery).where(Delivery.finished_at.is_(None)).values(cancelled))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import threading
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,21 +15,11 @@ from models.delivery import Delivery
 from models.outbox import EventType
 from models.webhook import Webhook
 from tests.integration import web_api
-from tests.integration.receiver import Manner, Receiver, receiving
+from tests.integration.receiver import Manner, Receiver
 from tests.integration.web_api import Answer, Caller
 from workers.deliveries import sending
 
 URL = "https://hooks.example.com/reckoner"
-
-
-@pytest.fixture
-def receiver(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    monkeypatch.setenv("DELIVER_TO_PRIVATE", "true")
-    settings.load.cache_clear()
-    with receiving() as one:
-        yield one
-    monkeypatch.undo()
-    settings.load.cache_clear()
 
 
 def call(caller: Caller, method: str, path: str, body: Any = None) -> Any:

@@ -39,7 +39,9 @@ def _of_outbox(figures: delivery_figures.DeliveryFigures) -> Iterator[Finding]:
     failed = f"{figures.failed_lately} given up in the last day"
     if figures.failed_lately:
         remedy = "See `GET /v1/deliveries?status=failed` or `reckoner webhooks deliveries --status failed`."
-        yield Finding("deliveries", Verdict.WARNING, failed, why="Somebody did not get what they asked for.", remedy=remedy)
+        yield Finding(
+            "deliveries", Verdict.WARNING, failed, why="Somebody did not get what they asked for.", remedy=remedy
+        )
     else:
         yield Finding("deliveries", Verdict.OK, failed)
 
