@@ -118,7 +118,9 @@ def _cancellation(job: Job) -> schemas.Cancellation | None:
 
 def _links(job: Job) -> schemas.JobLinks:
     here = address(job)
-    return schemas.JobLinks(self=here, result=None, cancel=f"{here}/cancel", rerun=f"{here}/rerun", events=f"{here}/events")
+    return schemas.JobLinks(
+        self=here, result=None, cancel=f"{here}/cancel", rerun=f"{here}/rerun", events=f"{here}/events"
+    )
 
 
 def _report_links(job: Job) -> schemas.ReportLinks:
@@ -136,5 +138,10 @@ def _report_links(job: Job) -> schemas.ReportLinks:
 def _import_links(job: Job) -> schemas.ImportLinks:
     here = address(job)
     return schemas.ImportLinks(
-        self=here, result=None, cancel=f"{here}/cancel", rerun=f"{here}/rerun", events=None, rejects=f"{here}/rejects"
+        self=here,
+        result=None,
+        cancel=f"{here}/cancel",
+        rerun=f"{here}/rerun",
+        events=f"{here}/events",
+        rejects=f"{here}/rejects",
     )
