@@ -95,15 +95,19 @@ class Sharing:
         with self._lock:
             refused, self._refused = self._refused, Counter()
         for policy, times in refused.items():
-            self._tally(tally.Count.REQUESTS_REFUSED, policy, times)
+            if not self._tally(tally.Count.REQUESTS_REFUSED, policy, times):
+                with self._lock:
+                    self._refused[policy] += times
 
-    def _tally(self, name: tally.Count, label: str, times: int) -> None:
+    def _tally(self, name: tally.Count, label: str, times: int) -> bool:
         try:
             with session.transaction() as db:
                 tally.relax(db)
                 tally.add(db, name, label, by=times)
         except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
             log.warning("could not tally", name=name.value, times=times, error=type(error).__name__)
+            return False
+        return True
 
 
 @functools.cache
