@@ -94,6 +94,10 @@ def test_curves_are_those_the_customers_were_drawn_from(
     # Purchases are where customers leave, so a new customer's chance to stay is that of one who is alive at birth.
     wanted = model.alive_at_birth() * model.staying(np.zeros(1), np.zeros(1), ends)
     assert np.all(np.abs(drawn.survival - wanted) < 4 * drawn.std_err)
+    # The parameters are uncertain too.
+    known = silence.Uncertain(_uncertain(name, fitted).at, np.log(fitted.asked.parameters), np.zeros((4, 4)))
+    sure = silence.curve(found, known, unit=1.0, confidence=0.95, log_log=True)
+    assert np.all(sure.std_err < drawn.std_err)
     assert np.all(drawn.std_err < 0.1)
     assert np.all(np.diff(drawn.survival, prepend=1.0) <= 0)
 
@@ -129,6 +133,20 @@ def test_variance_of_what_is_unseen_is_that_of_drawing_it(
         )
         curves.append(np.log(survival.kaplan_meier(counts, confidence=0.95, log_log=True).survival))
     assert told[3:9] == pytest.approx(np.var(curves, axis=0)[3:9], rel=0.3)
+
+
+def test_variance_of_parameters_is_that_of_drawing_them(
+    crowd: tuple[buying.ModelName, tuple[float, ...], Histories, buying.Fit],
+) -> None:
+    name, _, found, fitted = crowd
+    expected, uncertain = silence.Expected.of(found.part(slice(500)), 7.0), _uncertain(name, fitted)
+    told = expected.parameter_variance(uncertain)
+    drawn = np.random.default_rng(3).multivariate_normal(uncertain.logs, uncertain.covariance, size=120)
+    curves = [
+        np.log(survival.kaplan_meier(expected.counts(uncertain.at(each)), confidence=0.95, log_log=True).survival)
+        for each in drawn
+    ]
+    assert told[2:9] == pytest.approx(np.var(curves, axis=0)[2:9], rel=0.5)
 
 
 def test_the_chance_of_silence_is_that_of_no_purchase() -> None:
