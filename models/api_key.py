@@ -1,4 +1,4 @@
-"""API keys: 256 random bits, shown once, kept only as a SHA-256."""
+"""API keys: 256 random bits, shown once, kept only as a SHA-256; and the secrets that newer ones have replaced."""
 
 import uuid
 from datetime import datetime
@@ -36,5 +36,19 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    rotated_at: Mapped[datetime | None]  # when its newest secret took the place of the one before
+    created_by: Mapped[str | None] = mapped_column(Text)
+    revoked_by: Mapped[str | None] = mapped_column(Text)
 
     organisation: Mapped[Organisation] = relationship(lazy="joined")
+
+
+class OldSecret(Base):
+    """A secret that a key had before its newest one, and works until its time is over."""
+
+    __tablename__ = "api_key_old_secrets"
+
+    sha256: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    api_key_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"), index=True)
+    prefix: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[datetime]

@@ -24,6 +24,15 @@ _NOT_NOTED_LATELY = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < fun
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret, and what is kept of it."""
+
+    text: str
+    prefix: str
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A new key and its secret. The secret exists here only; it cannot be shown again."""
 
@@ -62,27 +71,35 @@ def limit(session: Session, name: str, max_in_flight: int | None) -> bool:
     return session.scalar(statement.returning(Organisation.id)) is not None
 
 
-def issue_key(
+def new_secret() -> Secret:
+    """Make a secret of 256 random bits."""
+    text = KEY_PREFIX + secrets.token_urlsafe(32)
+    return Secret(text, prefix=text[:SHOWN_CHARACTERS], sha256=_digest(text))
+
+
+def issue_key(  # noqa: PLR0913 - each is a different thing
     session: Session,
     organisation: Organisation,
     *,
     name: str,
     scopes: Iterable[Scope],
     expires_at: datetime | None = None,
+    by: str | None = None,
 ) -> IssuedKey:
-    """Make an API key with 256 random bits and keep only its SHA-256."""
-    secret = KEY_PREFIX + secrets.token_urlsafe(32)
+    """Make an API key with 256 random bits and keep only its SHA-256; `by` is who made it."""
+    secret = new_secret()
     key = ApiKey(
         organisation_id=organisation.id,
         name=name,
-        prefix=secret[:SHOWN_CHARACTERS],
-        sha256=_digest(secret),
-        scopes=sorted(scope.value for scope in scopes),
+        prefix=secret.prefix,
+        sha256=secret.sha256,
+        scopes=sorted({scope.value for scope in scopes}),
         expires_at=expires_at,
+        created_by=by,
     )
     session.add(key)
     session.flush()
-    return IssuedKey(key=key, secret=secret)
+    return IssuedKey(key=key, secret=secret.text)
 
 
 def ensure_local(session: Session) -> IssuedKey:
@@ -143,12 +160,12 @@ def list_keys(session: Session, organisation_id: uuid.UUID | None = None) -> lis
     return list(session.scalars(query))
 
 
-def revoke_key(session: Session, key_id: uuid.UUID) -> bool:
-    """Make a key useless from now on; False: there is no such key, or it is revoked already."""
+def revoke_key(session: Session, key_id: uuid.UUID, *, by: str | None = None) -> bool:
+    """Make a key useless from now on, with all its secrets; False: there is no such key, or it is revoked already."""
     statement = (
         update(ApiKey)
         .where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
-        .values(revoked_at=func.now())
+        .values(revoked_at=func.now(), revoked_by=by)
         .returning(ApiKey.id)
     )
     return session.scalar(statement) is not None

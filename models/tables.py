@@ -1,6 +1,6 @@
 """Imports every table, so that `Base.metadata` is complete for migrations."""
 
-from models.api_key import ApiKey
+from models.api_key import ApiKey, OldSecret
 from models.base import Base
 from models.dataset import DatasetVersion
 from models.delivery import Delivery, DeliveryAttempt
@@ -28,6 +28,7 @@ __all__ = [
     "IdempotentEffect",
     "Job",
     "JobEvent",
+    "OldSecret",
     "Organisation",
     "ResultChunk",
     "Schedule",

@@ -7,6 +7,7 @@ from werkzeug.middleware import proxy_fix
 from models import settings
 from web import compressed_answers, errors, limits, request_log, row_door
 from web.resources import (
+    api_keys,
     customers,
     datasets,
     deliveries,
@@ -36,6 +37,7 @@ BLUEPRINTS = (
     report_types.blueprint,
     datasets.blueprint,
     customers.blueprint,
+    api_keys.blueprint,
     schedules.blueprint,
     webhooks.blueprint,
     deliveries.blueprint,

@@ -116,6 +116,24 @@ NOT_STOPPABLE = ProblemType(
     "The job cannot be stopped any more",
     "An erasure that has begun is finished: half of it would help nobody. Fetch the job to see how it ends.",
 )
+LAST_ADMIN_KEY = ProblemType(
+    "last-admin-key",
+    409,
+    "It is the last key that may make others",
+    "Make another key with the scope `admin` first. Whoever runs the server can revoke this one with `reckoner keys revoke`.",
+)
+KEY_NOT_ACTIVE = ProblemType(
+    "key-not-active",
+    409,
+    "The key is revoked or expired",
+    "Such a key gets no new secret. Make another with POST /v1/api-keys.",
+)
+TOO_MANY_KEYS = ProblemType(
+    "too-many-keys",
+    409,
+    "There are too many active keys",
+    "Revoke those that nobody uses any more; /v1/api-keys lists them, and `last_used_at` tells when each was last used.",
+)
 IDEMPOTENCY_KEY_IN_USE = ProblemType(
     "idempotency-key-in-use",
     409,
@@ -309,6 +327,9 @@ ALL: tuple[ProblemType, ...] = (
     JOB_FINISHED,
     NOT_STOPPABLE,
     UPLOAD_GONE,
+    LAST_ADMIN_KEY,
+    KEY_NOT_ACTIVE,
+    TOO_MANY_KEYS,
     NOT_REPEATABLE,
     IDEMPOTENCY_KEY_IN_USE,
     VERSION_IS_CURRENT,
