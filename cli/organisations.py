@@ -1,18 +1,19 @@
-"""`reckoner organisations`: who is served, and how much of the workers each may have at once."""
+"""`reckoner organisations`: who is served, and how much each may ask for and have under way at once."""
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from cli import invocation, output, server_side
 from cli.invocation import Failure
-from models import organisations, settings
+from models import limits, organisations
 
 DEFAULT = "default"
 
 
 class Limit(click.ParamType[int | str]):
-    """A number of jobs, or the word for what the settings say."""
+    """A number, or the word for what the settings say."""
 
     name = f"number|{DEFAULT}"
 
@@ -24,41 +25,50 @@ class Limit(click.ParamType[int | str]):
 
 @click.group("organisations")
 def command() -> None:
-    """List organisations and set their share."""
+    """List organisations and set their limits."""
 
 
 @command.command("list")
 def list_() -> None:
-    """List organisations and how many jobs of each queue they may have under way."""
+    """List organisations and what each may ask for."""
     with server_side.transaction() as db:
         found = organisations.every(db)
-    standard = settings.load().max_in_flight
-    names = ("name", "max_in_flight", "own_limit", "timezone", "currency", "created_at")
+    numbers = tuple(asdict(limits.standard()))
+    names = ("name", *numbers, "own_limit", "timezone", "currency", "created_at")
     rows = [
         [
             one.name,
-            one.max_in_flight or standard,
-            one.max_in_flight is not None,
+            *asdict(limits.of_row(one)).values(),
+            limits.has_own(one),
             one.timezone,
             one.currency,
             one.created_at.isoformat(timespec="seconds"),
         ]
         for one in found
     ]
-    output.rows(names, rows, title="Organisations", numeric=frozenset({"max_in_flight"}))
+    output.rows(names, rows, title="Organisations", numeric=frozenset(numbers))
 
 
 @command.command("limit")
 @click.argument("name")
-@click.option("--max-in-flight", type=Limit(), required=True, help="Jobs of each queue published or running at once.")
-def limit(*, name: str, max_in_flight: int | str) -> None:
-    """Set how many jobs of each queue an organisation may have under way. Jobs that are under way stay so."""
-    chosen = max_in_flight if isinstance(max_in_flight, int) else None
+@click.option("--max-in-flight", type=Limit(), help="Jobs of each queue published or running at once.")
+@click.option("--requests-per-minute", type=Limit(), help="Requests answered in a minute.")
+@click.option("--max-unfinished", type=Limit(), help="Jobs accepted and not finished.")
+@click.option("--max-upload-bytes", type=Limit(), help="Size of one upload.")
+def limit(*, name: str, **given: int | str | None) -> None:
+    """Set what an organisation may ask for and have under way; `default` goes back to what the settings say.
+
+    Jobs that are accepted stay so. The web learns of it within seconds.
+    """
+    own = {which: value if isinstance(value, int) else None for which, value in given.items() if value is not None}
+    if not own:
+        raise click.UsageError("say at least one limit")
     with server_side.transaction() as db:
-        if not organisations.limit(db, name, chosen):
+        changed = limits.change(db, name, own)
+        if changed is None:
             raise Failure(f"there is no organisation {name!r}")
-    effective = chosen or settings.load().max_in_flight
+        effective, has_own = asdict(limits.of_row(changed)), limits.has_own(changed)
     if invocation.current().as_json:
-        output.emit_json({"name": name, "max_in_flight": effective, "own_limit": chosen is not None})
+        output.emit_json({"name": name, **effective, "own_limit": has_own})
     else:
-        output.say(f"{name} may have {effective} jobs of each queue under way")
+        output.say(f"{name}: " + ", ".join(f"{which} {value:,}" for which, value in effective.items()))

@@ -65,12 +65,6 @@ def names(session: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
     return dict(session.execute(query).all())
 
 
-def limit(session: Session, name: str, max_in_flight: int | None) -> bool:
-    """Set how many jobs of each queue an organisation may have under way, None: as the settings say; False: no such one."""
-    statement = update(Organisation).where(Organisation.name == name).values(max_in_flight=max_in_flight)
-    return session.scalar(statement.returning(Organisation.id)) is not None
-
-
 def new_secret() -> Secret:
     """Make a secret of 256 random bits."""
     text = KEY_PREFIX + secrets.token_urlsafe(32)

@@ -297,6 +297,17 @@ def test_a_finished_job_is_run_again_as_a_new_one(name: str) -> None:
     assert _now(job).status == JobStatus.FAILED
 
 
+def test_limits_of_an_organisation_are_set_one_by_one(name: str) -> None:
+    limit = ("organisations", "limit", name)
+    assert _json(*limit, "--requests-per-minute", "70", "--max-unfinished", "8")["requests_per_minute"] == 70
+    changed = _json(*limit, "--max-upload-bytes", "90")
+    assert (changed["requests_per_minute"], changed["max_unfinished"], changed["max_upload_bytes"]) == (70, 8, 90)
+    assert changed["max_in_flight"] == settings.load().max_in_flight
+    back = _json(*limit, "--requests-per-minute", "default", "--max-unfinished", "default")
+    assert (back["requests_per_minute"], back["own_limit"]) == (settings.load().requests_per_minute, True)
+    assert _json(*limit, "--max-upload-bytes", "default")["own_limit"] is False
+
+
 def test_the_share_of_an_organisation_is_set_and_taken_back(name: str) -> None:
     standard = settings.load().max_in_flight
 
@@ -310,4 +321,5 @@ def test_the_share_of_an_organisation_is_set_and_taken_back(name: str) -> None:
     assert _call("organisations", "limit", name, "--max-in-flight", "default").exit_code == 0
     assert listed() == (standard, False)
     assert _call("organisations", "limit", name, "--max-in-flight", "0").exit_code == 2
+    assert _call("organisations", "limit", name).exit_code == 2
     assert _call("organisations", "limit", "nobody", "--max-in-flight", "3").exit_code == 1
