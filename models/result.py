@@ -75,6 +75,18 @@ def read_chunk(session: Session, job_id: uuid.UUID, position: int) -> Chunk | No
     return None if found is None else Chunk(row_start=found.row_start, row_count=found.row_count, data=found.data)
 
 
+def chunk_of_row(session: Session, job_id: uuid.UUID, row: int) -> Chunk | None:
+    """Return the chunk in which a row lies, counted from 0; None where there is no such row."""
+    found = session.scalar(
+        select(ResultChunk).where(
+            ResultChunk.job_id == job_id,
+            ResultChunk.row_start <= row,
+            ResultChunk.row_start + ResultChunk.row_count > row,
+        )
+    )
+    return None if found is None else Chunk(row_start=found.row_start, row_count=found.row_count, data=found.data)
+
+
 def remove_expired(session: Session, *, limit: int) -> int:
     """Delete results past their time, at most so many; returns how many. Their jobs stay and answer 410."""
     expired = select(StoredResult.job_id).where(StoredResult.expires_at < func.now()).limit(limit)

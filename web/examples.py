@@ -144,6 +144,7 @@ OF_MODEL: Mapping[str, Mapping[str, Any]] = {
         "datasets": {"orders": {"version": 4, "rows": 18532}},
         "rows": 18532,
         "reused": False,
+        "job": None,
     },
 }
 

@@ -14,6 +14,7 @@ from web import (
     import_query,
     key_operations,
     problem_types,
+    row_schemas,
     schedule_operations,
     schemas,
 )
@@ -111,6 +112,17 @@ REPORTS = (
             problem_types.STORAGE_FULL,
             *NO_RESULT,
         ),
+    ),
+    Operation(
+        "get",
+        "/v1/reports/{job_id}/rows",
+        "list_rows",
+        "Reports",
+        "Read the rows of a result in pages, in an order that never changes",
+        {200: Reply("A page", row_schemas.RowPage)},
+        scopes=(Scope.REPORTS_READ,),
+        query=row_schemas.RowQuery,
+        problems=(*NO_SUCH_JOB, problem_types.GONE, *NO_RESULT),
     ),
     Operation(
         "get",

@@ -61,6 +61,13 @@ def render_whole(fmt: str, header: Mapping[str, Any], data: bytes | None) -> byt
     return stream.render_start(fmt, header) + rows + stream.render_end(fmt, header)
 
 
+def render_rows(pieces: Sequence[tuple[bytes, int, int]]) -> bytes:
+    """Render rows as JSON arrays with commas between them: of each chunk, from a row on, so many."""
+    from analytics.render import slices  # noqa: PLC0415 - as below
+
+    return slices.as_json_arrays(pieces)
+
+
 def render_file(fmt: str, header: Mapping[str, Any], pieces: Sequence[str], target: str, chart: int) -> None:
     """Render a result whose chunks are in files into another file."""
     from analytics.render import files  # noqa: PLC0415 - as below

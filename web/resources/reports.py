@@ -20,7 +20,9 @@ from web import (
     report_diff,
     report_plan,
     request_context,
+    result_rows,
     results,
+    row_schemas,
     schemas,
 )
 
@@ -79,6 +81,13 @@ def result(job_id: str) -> flask.Response:
     job = job_views.find(job_id, JobKind.REPORT)
     fmt = formats.chosen(wanted.format, formats.OF_RESULT)
     return results.answer(job, results.stored_result(job), fmt, words=job.type, chart=wanted.chart)
+
+
+@blueprint.get("/<job_id>/rows")
+@auth.requires(Scope.REPORTS_READ)
+def rows(job_id: str) -> flask.Response:
+    wanted = query.read(row_schemas.RowQuery)
+    return result_rows.page(job_views.find(job_id, JobKind.REPORT), wanted)
 
 
 @blueprint.get("/<job_id>/manifest")

@@ -1,35 +1,73 @@
 """What is read from requests: cursors, JSON, formats."""
 
+import base64
+import contextlib
 import io
 import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flask
 import pytest
 import werkzeug.exceptions
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from web import body_errors, cursor, formats, json_body, problem_types, problems, request_context, waiting
+from web import auth, body_errors, cursor, formats, json_body, problem_types, problems, request_context, waiting
 
 
-@given(st.uuids())
-def test_a_cursor_comes_back_as_it_went(job_id: uuid.UUID) -> None:
-    encoded = cursor.encode(job_id)
-    assert encoded.isascii()
-    assert "=" not in encoded
-    assert cursor.decode(encoded) == job_id
+@pytest.fixture
+def lists(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], contextlib.AbstractContextManager[Any]]:
+    """A request for the list at an address, of the organisation of this number."""
+    monkeypatch.setattr(cursor, "_key", lambda organisation_id: organisation_id.bytes)
+    application = flask.Flask(__name__)
+
+    @contextlib.contextmanager
+    def asked(path: str, organisation: int) -> Iterator[None]:
+        with application.test_request_context(path):
+            flask.g.caller = auth.Caller(uuid.UUID(int=organisation), "UTC", "GBP", frozenset(), "rk_x")
+            yield
+
+    return asked
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.uuids(), st.integers(0, 2**63))
+def test_a_cursor_comes_back_as_it_went(lists: Any, job_id: uuid.UUID, number: int) -> None:
+    with lists("/v1/jobs", 1):
+        encoded = cursor.encode(job_id)
+        assert encoded.isascii()
+        assert len(encoded) <= 64
+        assert "=" not in encoded
+        assert cursor.decode(encoded) == job_id
+        assert cursor.decode_number(cursor.encode_number(number)) == number
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=64))
-def test_anything_else_is_no_cursor(text: str) -> None:
-    try:
-        decoded = cursor.decode(text)
-    except problems.Problem as refused:
-        codes = [error.code for error in refused.errors]
-    else:
-        codes = ["unknown-cursor"] if cursor.decode(cursor.encode(decoded)) == decoded else []
-    assert codes == ["unknown-cursor"]
+def test_anything_else_is_no_cursor(lists: Any, text: str) -> None:
+    with lists("/v1/jobs", 1), pytest.raises(problems.Problem) as refused:
+        cursor.decode(text)
+    assert [error.code for error in refused.value.errors] == ["unknown-cursor"]
+
+
+def test_a_cursor_is_of_one_list_of_one_organisation_and_says_one_thing(lists: Any) -> None:
+    job_id = uuid.UUID(int=7)
+    with lists("/v1/jobs", 1):
+        encoded, number = cursor.encode(job_id), cursor.encode_number(7)
+    changed = ("B" if encoded[0] == "A" else "A") + encoded[1:]
+    for path, organisation, text in (
+        ("/v1/reports", 1, encoded),
+        ("/v1/jobs", 2, encoded),
+        ("/v1/jobs", 1, changed),
+        ("/v1/jobs", 1, encoded[:-1] + ("B" if encoded[-1] == "A" else "A")),
+        ("/v1/jobs", 1, number),
+        ("/v1/jobs", 1, base64.urlsafe_b64encode(b"\x01" + job_id.bytes).decode()),
+    ):
+        with lists(path, organisation), pytest.raises(problems.Problem):
+            cursor.decode(text)
+    with lists("/V1/jobs", 1):
+        assert cursor.decode(encoded) == job_id
 
 
 @given(st.binary(max_size=200))
