@@ -54,6 +54,11 @@ def scheduled(caller: web_api.Caller, **changes: Any) -> Iterator[Schedule]:
             db.execute(update(Schedule).where(Schedule.id == made.id).values(deleted_at=START))
 
 
+def change(schedule: Schedule, **values: Any) -> None:
+    with session.transaction() as db:
+        db.execute(update(Schedule).where(Schedule.id == schedule.id).values(**values))
+
+
 def now(schedule: Schedule) -> Schedule:
     """Return the schedule as it is now."""
     with session.transaction() as db:

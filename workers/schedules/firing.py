@@ -21,7 +21,7 @@ from models.upkeep import Upkeep
 from workers import errors, publisher
 from workers.publisher import Lane
 from workers.refusals import RefusedError
-from workers.schedules import pausing, planning
+from workers.schedules import pausing, planning, reusing
 
 # So many slots of one outage are listed at most, and so many wait for an earlier one.
 MOST_LISTED = 100
@@ -229,7 +229,8 @@ def _start(turn: _Turn, occurrence: ScheduleOccurrence) -> None:
         turn.done.failed += 1
         _count_failure(turn, refusal.detail)
         return
-    job = transitions.accept(turn.db, planning.new_job(turn.schedule, plan, due_at=occurrence.due_at))
+    new = planning.new_job(turn.schedule, plan, due_at=occurrence.due_at)
+    job = reusing.accept(turn.db, new, max_age=turn.schedule.max_age) or transitions.accept(turn.db, new)
     failpoints.hit(Point.SCHEDULE_AFTER_JOB)
     occurrence.status = OccurrenceStatus.FIRED
     occurrence.job_id = job.id
