@@ -7,8 +7,8 @@ from web import (
     catalogue_schemas,
     customer_operations,
     dataset_operations,
-    event_operations,
     delivery_operations,
+    event_operations,
     formats,
     health_schemas,
     import_query,
@@ -59,8 +59,8 @@ REPORTS = (
             problem_types.DATASET_MISSING,
             problem_types.UNKNOWN_DATASET_VERSION,
             problem_types.DATASET_VERSION_GONE,
-        ),
             problem_types.GONE,
+        ),
     ),
     *job_operations(
         Collection(
@@ -72,10 +72,9 @@ REPORTS = (
             write=(Scope.REPORTS_WRITE,),
             query=schemas.ReportListQuery,
             rerun_problems=RERUN_OF_REPORT,
-        )
             gone=(problem_types.GONE,),
+        )
     ),
-    Operation(
     Operation(
         "delete",
         "/v1/reports/{job_id}",
@@ -86,6 +85,7 @@ REPORTS = (
         scopes=(Scope.REPORTS_WRITE,),
         problems=(*NO_SUCH_JOB, problem_types.NOT_READY),
     ),
+    Operation(
         "get",
         "/v1/reports/{job_id}/result",
         "get_result",
@@ -106,8 +106,8 @@ REPORTS = (
         query=schemas.ReportResultQuery,
         problems=(
             *NO_SUCH_JOB,
-            problem_types.NOT_ACCEPTABLE,
             problem_types.GONE,
+            problem_types.NOT_ACCEPTABLE,
             problem_types.RANGE_NOT_SATISFIABLE,
             problem_types.STORAGE_FULL,
             *NO_RESULT,
@@ -254,8 +254,8 @@ JOBS = job_operations(
         write=(Scope.REPORTS_WRITE, Scope.DATASETS_WRITE),
         query=schemas.JobListQuery,
         rerun_problems=(*RERUN_OF_REPORT, *RERUN_OF_IMPORT),
-    )
         gone=(problem_types.GONE,),
+    )
 )
 
 CATALOGUE = (
