@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import httpx
 import pytest
+from moto.server import ThreadedMotoServer
 from sqlalchemy import select, update
 
 from models import session, settings
@@ -115,6 +117,38 @@ def test_another_store_is_written_to_by_the_same_interface(caller: Caller, root:
         assert dict(db.execute(query).all()) == {mine: "succeeded", others: "failed"}
     store = fsspec.filesystem("memory")
     assert store.cat(f"/reports/{caller.organisation_id}/rfm.csv").startswith(b"customer,orders")
+
+
+def test_an_object_store_is_written_to(
+    caller: Caller, root: Path, object_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DELIVERY_FOLDERS", "s3://reports/sent")
+    settings.load.cache_clear()
+    job_id = report(caller, file("s3://reports/sent/2026", "{type}.csv"))
+    sending.send_due()
+    [delivery] = of(job_id)
+    assert (delivery.status, delivery.error) == ("succeeded", None)
+    got = httpx.get(f"{object_store}/reports/sent/2026/rfm.csv", trust_env=False)
+    assert got.content.startswith(b"customer,orders")
+
+
+@pytest.fixture
+def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server that speaks S3, with a bucket `reports`."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    said = {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    httpx.put(f"{address}/reports", trust_env=False).raise_for_status()
+    yield address
+    server.stop()
 
 
 ROOTS = ("/srv/reports", "s3://bucket/reports/{organisation}")
