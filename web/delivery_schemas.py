@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from models.delivery import Channel, DeliveryStatus, Outcome
 from models.outbox import EventType
+from web import schemas
 from web.schemas import Answer, Request
 
 MOST_RECEIVERS = 20
@@ -76,6 +77,12 @@ Receivers = Annotated[
     list[Receiver],
     Field(max_length=MOST_RECEIVERS, description="Who gets the result, beside the subscribers of its event"),
 ]
+
+
+class ReportRequest(schemas.ReportRequest):
+    """A report that is asked for, and who gets its result."""
+
+    deliveries: Receivers = []
 
 
 def _known_event(event: str) -> str:

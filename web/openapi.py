@@ -9,7 +9,7 @@ import pydantic
 from pydantic.json_schema import JsonSchemaMode
 
 from analytics.catalogue import registry
-from web import examples, idempotency_key, operations, problem_types, problems, schemas
+from web import delivery_schemas, examples, idempotency_key, operations, problem_types, problems, schemas
 from web.operation import FILE_BODY, Operation, Reply
 from web.problem_types import ProblemType
 
@@ -153,12 +153,12 @@ def _operation(operation: Operation, components: _Components) -> dict[str, Any]:
 
 
 def _body(model: type[pydantic.BaseModel], components: _Components) -> dict[str, Any]:
-    return _report_request(components) if model is schemas.ReportRequest else components.reference(model, "validation")
+    return _report_request(components) if model is delivery_schemas.ReportRequest else components.reference(model, "validation")
 
 
 def _report_request(components: _Components) -> dict[str, Any]:
     """One alternative per report type, so that a generated client knows each one's parameters."""
-    base = components.reference(schemas.ReportRequest, "validation")
+    base = components.reference(delivery_schemas.ReportRequest, "validation")
     variants = [
         {
             "title": kind.title,

@@ -8,6 +8,7 @@ from web import (
     customer_operations,
     dataset_operations,
     delivery_operations,
+    delivery_schemas,
     event_operations,
     formats,
     health_schemas,
@@ -50,7 +51,7 @@ REPORTS = (
         },
         scopes=(Scope.REPORTS_WRITE,),
         query=schemas.SubmitQuery,
-        body=schemas.ReportRequest,
+        body=delivery_schemas.ReportRequest,
         prefer=True,
         keyed=True,
         problems=(

@@ -1,11 +1,14 @@
 """Reports: asked for, listed, fetched, cancelled, run again, read."""
 
+import dataclasses
+
 import flask
 import pydantic
 from sqlalchemy.orm import Session
 
 from models import session, transitions
 from models.api_key import Scope
+from models.base import Json
 from models.job_states import JobKind
 from web import (
     accepting,
@@ -25,6 +28,9 @@ from web import (
     row_schemas,
     schemas,
 )
+from web import receivers as checked_receivers
+from web.delivery_schemas import ReportRequest
+from workers.deliveries import receivers
 
 blueprint = flask.Blueprint("reports", __name__, url_prefix="/v1/reports")
 
@@ -39,8 +45,9 @@ def submit() -> flask.Response:
     if options.dry_run:
         with session.transaction() as db:
             plan = report_plan.make(db, request, auth.caller())
-            return job_object.as_json(report_plan.dry_run(db, plan, report_plan.reuse(request)))
-    accepted = accepting.accept(lambda db: _new_job(db, request), _key(request), instead=report_plan.reuse(request))
+            _receivers(db, request)
+            return job_object.as_json(report_plan.dry_run(db, plan, _instead(request)))
+    accepted = accepting.accept(lambda db: _new_job(db, request), _key(request), instead=_instead(request))
     return accepting.answer(accepted, options.wait)
 
 
@@ -107,26 +114,41 @@ def diff(job_id: str) -> flask.Response:
     return job_object.as_json(report_diff.make(job, wanted.against, limit=wanted.limit))
 
 
-def _request() -> schemas.ReportRequest:
+def _request() -> ReportRequest:
     raw = json_body.read()
     try:
-        return schemas.ReportRequest.model_validate(raw)
+        request = ReportRequest.model_validate(raw)
     except pydantic.ValidationError as error:
-        raise problems.invalid(error, raw, known=schemas.ReportRequest.model_fields) from error
+        raise problems.invalid(error, raw, known=ReportRequest.model_fields) from error
+    if request.deliveries:
+        auth.demand(Scope.WEBHOOKS)
+    return request
 
 
-def _key(request: schemas.ReportRequest) -> idempotency_key.Key | None:
+def _instead(request: ReportRequest) -> accepting.Reuse | None:
+    """Say which other jobs will do; none, where the job is to tell somebody of its end."""
+    return None if request.deliveries else report_plan.reuse(request)
+
+
+def _receivers(db: Session, request: ReportRequest) -> list[Json] | None:
+    """Return who gets the result, or refuse those that nothing can be delivered to."""
+    owner = auth.caller().organisation_id
+    return receivers.expand(owner, checked_receivers.check(db, owner, request.deliveries)) or None
+
+
+def _key(request: ReportRequest) -> idempotency_key.Key | None:
     text = idempotency_key.given()
     if text is None:
         return None
     return idempotency_key.bind(text, {"body": request.model_dump(mode="json", exclude_defaults=True)})
 
 
-def _new_job(db: Session, request: schemas.ReportRequest) -> transitions.NewJob:
+def _new_job(db: Session, request: ReportRequest) -> transitions.NewJob:
     plan = report_plan.make(db, request, auth.caller())
-    return plan.new_job(
+    new = plan.new_job(
         priority=request.priority,
         label=request.label,
         request_id=request_context.request_id(),
         traceparent=request_context.traceparent(),
     )
+    return dataclasses.replace(new, deliveries=_receivers(db, request)) if request.deliveries else new
