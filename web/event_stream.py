@@ -147,7 +147,8 @@ def _read(job: Job, known: Known) -> Account:
 def _news(account: Account, known: Known) -> Iterator[Told]:
     """Yield what a client does not know yet."""
     for event in account.events:
-        known = Known(event.id)
+        # What it had done is still done, unless it is another attempt's turn.
+        known = Known(event.id, known.progress if event.from_status == event.to_status else None)
         yield Told(known, _message("state", known, _state(event)))
         if _is_the_end(event):
             return
