@@ -82,7 +82,7 @@ Receivers = Annotated[
 class ReportRequest(schemas.ReportRequest):
     """A report that is asked for, and who gets its result."""
 
-    deliveries: Receivers = []
+    deliveries: Receivers = Field(default_factory=list)
 
 
 def _known_event(event: str) -> str:

@@ -20,6 +20,8 @@ HEADER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
 PATH_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "job_id": {"type": "string", "format": "uuid"},
     "schedule_id": {"type": "string", "format": "uuid"},
+    "webhook_id": {"type": "string", "format": "uuid"},
+    "delivery_id": {"type": "string", "format": "uuid"},
     "version": {"type": "integer", "minimum": 0},
 }
 REFERENCE = "#/components/schemas/{model}"

@@ -13,9 +13,11 @@ import pytest
 from sqlalchemy import select
 
 from models import outbox, session, settings, transitions
+from models.api_key import Scope
 from models.delivery import Channel, Delivery, DeliveryStatus
 from models.job_states import JobKind
 from models.outbox import EventType, Target
+from models.result import StoredResult
 from tests.integration import certificates, mail_server, receiver, web_api
 from tests.integration.mail_server import Mailbox
 from tests.integration.web_api import Caller
@@ -173,8 +175,6 @@ def test_what_is_too_large_is_named_and_not_sent(
 def test_a_result_that_is_gone_is_not_waited_for(caller: Caller, mailbox: Mailbox) -> None:
     job_id = report(caller, {"channel": "email", "to": ["ada@example.com"]})
     with session.transaction() as db:
-        from models.result import StoredResult  # noqa: PLC0415 - only here
-
         db.delete(db.get_one(StoredResult, job_id))
     sending.send_due()
     [delivery] = of(job_id)
@@ -253,3 +253,42 @@ def test_the_connection_is_protected_before_the_password_is_told(
         assert by_email.send(delivery).succeeded
         assert box.logins == [("reckoner", "right")]
         assert len(box.messages) == 1
+
+
+def test_who_gets_a_report_is_said_when_it_is_asked_for(caller: Caller, mailbox: Mailbox) -> None:
+    web_api.give_dataset(caller)
+    asked = {"type": "rfm", "deliveries": [{"channel": "email", "to": ["ada@example.com"], "subject": "Yours"}]}
+    job_id = caller.post("/v1/reports", asked).json["id"]
+    # Somebody else's job for the same answer would tell nobody.
+    assert caller.post("/v1/reports", asked).json["id"] != job_id
+    web_api.finish(job_id, ROWS, header=_header(ROWS))
+    sending.send_due()
+    [message] = mailbox.messages
+    assert message["Subject"] == "Yours"
+    only_reports = web_api.another_key(caller, Scope.REPORTS_WRITE)
+    assert only_reports.post("/v1/reports", asked).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("receiver", "pointer", "code"),
+    [
+        ({"channel": "email", "to": ["ada"]}, "/to/0", "string-pattern-mismatch"),
+        ({"channel": "email", "to": ["a@example.com\nBcc: b@example.com"]}, "/to/0", "string-pattern-mismatch"),
+        ({"channel": "email", "to": []}, "/to", "too-short"),
+        ({"channel": "email", "to": ["a@example.com"], "subject": "a\nb"}, "/subject", "string-pattern-mismatch"),
+        ({"channel": "email", "to": ["a@example.com"], "formats": ["exe"]}, "/formats/0", "literal-error"),
+        ({"channel": "webhook", "webhook_id": str(uuid.uuid4())}, "/webhook_id", "unknown-webhook"),
+        ({"channel": "file", "url": "/etc"}, "/url", "bad-folder"),
+        ({"channel": "file", "url": "/etc", "name": "../x"}, "/url", "bad-folder"),
+        ({"channel": "file", "url": "/etc", "on": ["failed"]}, "/on/0", "literal-error"),
+        ({"channel": "pigeon"}, "", "union-tag-invalid"),
+    ],
+)
+def test_receivers_that_cannot_be(
+    caller: Caller, mailbox: Mailbox, receiver: dict[str, Any], pointer: str, code: str
+) -> None:
+    web_api.give_dataset(caller)
+    refused = caller.post("/v1/reports", {"type": "rfm", "deliveries": [receiver]})
+    assert refused.status_code == 422
+    first = refused.json["errors"][0]
+    assert (first["pointer"], first["code"]) == (f"#/deliveries/0{pointer}", code)
