@@ -232,18 +232,24 @@ def drop_waiting(session: Session, schedule: Schedule, *, reason: str, detail: s
         occurrence.reason, occurrence.detail = reason, detail
 
 
-def forget_old(session: Session, *, keep_for: timedelta) -> int:
-    """Remove occurrences decided longer ago than this, unless they still wait or run; returns how many.
+def forget_old(session: Session, *, keep_for: timedelta, limit: int) -> int:
+    """Remove at most so many occurrences decided longer ago than this, but none that waits or runs; returns how many.
 
     No slot fires again by that: a schedule goes on from the slot it decided last.
     """
-    old = and_(
-        ScheduleOccurrence.decided_at < func.now() - keep_for,
-        ScheduleOccurrence.status != OccurrenceStatus.WAITING,
-        or_(ScheduleOccurrence.status != OccurrenceStatus.FIRED, ScheduleOccurrence.settled_at.is_not(None)),
+    counted = or_(ScheduleOccurrence.settled_at.is_not(None), ScheduleOccurrence.job_id.is_(None))
+    old = (
+        select(ScheduleOccurrence.schedule_id, ScheduleOccurrence.due_at)
+        .where(
+            ScheduleOccurrence.decided_at < func.now() - keep_for,
+            ScheduleOccurrence.status != OccurrenceStatus.WAITING,
+            or_(ScheduleOccurrence.status != OccurrenceStatus.FIRED, counted),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    removed = delete(ScheduleOccurrence).where(old).returning(ScheduleOccurrence.due_at)
-    return len(session.scalars(removed).all())
+    of_these = tuple_(ScheduleOccurrence.schedule_id, ScheduleOccurrence.due_at).in_(old)
+    return len(session.scalars(delete(ScheduleOccurrence).where(of_these).returning(ScheduleOccurrence.due_at)).all())
 
 
 # --- Figures ---

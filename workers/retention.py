@@ -16,6 +16,7 @@ from models import (
     job_retention,
     jobs,
     result,
+    schedules,
     session,
     settings,
 )
@@ -60,12 +61,22 @@ def remove_expired() -> Removed:
             | jobs.preview_ids(db, finished_within=KEEP_PREVIEWED_UPLOADS)
         }
     _forget_deliveries()
+    _forget_occurrences()
     configured = settings.load()
     files = _remove_others(configured.upload_folder, needed | repeatable)
     files += _remove_others(configured.scratch_folder, needed)
     # A process that was killed leaves what its queries had spilled.
     files += _remove_others(configured.spill_folder.parent, {str(pid) for pid in psutil.pids()})
     return Removed(results=results, jobs=forgotten, files=files)
+
+
+def _forget_occurrences() -> None:
+    """Remove what became of slots as long ago as jobs are remembered."""
+    while True:
+        with session.transaction() as db:
+            removed = schedules.forget_old(db, keep_for=settings.load().job_retention, limit=BATCH)
+        if removed < BATCH:
+            return
 
 
 def _forget_deliveries() -> None:

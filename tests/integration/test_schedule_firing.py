@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import func, select, update
 
-from models import session, settings, webhooks
+from models import schedules, session, settings, webhooks
 from models.delivery import Delivery
 from models.failpoints import Point
 from models.upkeep import Upkeep, UpkeepRun
@@ -248,3 +248,41 @@ def test_somebody_stands_in_for_pokes_that_do_not_come(database: settings.Settin
         db.execute(update(UpkeepRun).where(UpkeepRun.name == Upkeep.SCHEDULES).values(at=late))
     assert firing.stand_in() is True
     assert firing.stand_in() is False
+
+
+def test_what_is_due_and_overdue_is_measured(ready: web_api.Caller) -> None:
+    with session.transaction() as db:
+        before = schedules.figures(db)
+    with (
+        schedule_hands.scheduled(ready, overlap="queue") as overdue,
+        schedule_hands.scheduled(ready) as failing,
+    ):
+        schedule_hands.change(failing, paused_at=minutes(0), pause_reason="failures")
+        for minute in (5, 10):
+            firing.tend(minutes(minute))
+        with session.transaction() as db:
+            now, found = schedules.now(db), schedules.figures(db)
+        assert (found.due, found.waiting, found.failing) == (before.due + 1, before.waiting + 1, before.failing + 1)
+        due = schedule_hands.now(overdue).next_fire_at
+        assert due is not None
+        assert found.overdue_seconds == pytest.approx((now - due).total_seconds(), abs=5)
+        shown = ready.get("/metrics").text
+        assert f"reckoner_schedules_due {found.due:.1f}" in shown
+        assert f'reckoner_schedules{{state="failing"}} {found.failing:.1f}' in shown
+
+
+def test_old_occurrences_are_forgotten_but_none_that_waits_or_runs(ready: web_api.Caller) -> None:
+    with schedule_hands.scheduled(ready, overlap="queue") as schedule:
+        for minute in (5, 10, 15):
+            firing.tend(minutes(minute))
+        schedule_hands.end_jobs(schedule)
+        firing.tend(minutes(16))
+        with session.transaction() as db:
+            while schedules.forget_old(db, keep_for=timedelta(days=90), limit=1):
+                pass
+        assert [(one.due_at, one.status) for one in schedule_hands.occurrences(schedule)] == [
+            (minutes(10), "fired"),
+            (minutes(15), "waiting"),
+        ]
+        firing.tend(minutes(17))
+        assert len(schedule_hands.jobs(schedule)) == 2

@@ -15,7 +15,7 @@ from prometheus_client import exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from models import metrics, row_access
+from models import metrics, row_access, schedules
 from models.delivery import Channel, DeliveryStatus
 from models.delivery_figures import DeliveryFigures
 from models.job_states import JobKind, JobStatus, Reason
@@ -115,6 +115,7 @@ def _all_of(figures: Figures) -> Iterator[Metric]:
     yield from _queues(figures.queues)
     yield from _durations(figures.recent)
     yield from _deliveries(figures.deliveries)
+    yield from _schedules(figures.schedules)
     rescues = _counter("rescues", "Running jobs whose process was gone, by how that was noticed.", ["reason"])
     for reason in RESCUES:
         rescues.add_metric([reason], figures.reasons[reason])
@@ -127,6 +128,7 @@ def _all_of(figures: Figures) -> Iterator[Metric]:
     ages = {
         "beat_age_seconds": ("Time since beat last gave a sign of life.", figures.since_beat),
         "sweep_age_seconds": ("Time since lost jobs and messages were last looked for.", figures.since_sweep),
+        "schedules_age_seconds": ("Time since what schedules have due was last looked for.", figures.since_schedules),
     }
     for name, (help_, age) in ages.items():
         yield _gauge(name, help_, NEVER if age is None else age)
@@ -175,6 +177,19 @@ def _durations(recent: Mapping[str, metrics.Recent]) -> Iterator[Metric]:
             for quantile, value in zip(metrics.QUANTILES, values or (), strict=bool(values)):
                 family.add_metric([kind, f"{quantile:g}"], value)
     yield from (count, waits, runs)
+
+
+def _schedules(figures: schedules.Figures) -> Iterator[Metric]:
+    counts = _gauges("schedules", "Schedules: active, paused by somebody, or paused after failures.", ["state"])
+    counts.add_metric(["active"], figures.active)
+    counts.add_metric(["paused"], figures.paused - figures.failing)
+    counts.add_metric(["failing"], figures.failing)
+    yield counts
+    yield _gauge("schedules_due", "Schedules with a slot that is due and not decided.", figures.due)
+    help_ = "How long the most overdue slot of any schedule has been due."
+    yield _gauge("schedule_oldest_overdue_seconds", help_, figures.overdue_seconds)
+    help_ = "Slots that wait for the job of an earlier one to end."
+    yield _gauge("schedule_slots_waiting", help_, figures.waiting)
 
 
 def _deliveries(figures: DeliveryFigures) -> Iterator[Metric]:
