@@ -74,7 +74,7 @@ def redeliver(only: str, *where: ColumnElement[bool]) -> flask.Response:
         count = deliveries.again(db, of_caller, Delivery.status.in_(_WANTED[only]), *where)
     if count:
         poking.poke()
-    return job_object.as_json(shapes.Redelivered(count=count), status=202)
+    return job_object.as_json(shapes.Redelivered(count=count))
 
 
 def wait_for(delivery: Delivery, *, seconds: float) -> Delivery:

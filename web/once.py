@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from sqlalchemy.orm import Session
 
 from models import idempotent_effects, session
-from web import auth, problem_types, problems
+from web import auth, problem_types, problems, request_context
 from web.idempotency_key import REPLAYED_HEADER, Key
 
 Made = TypeVar("Made")
@@ -61,4 +61,6 @@ def effect(
                 "Another request with this key was decided at this moment. Send it again in a second.",
                 headers={"Retry-After": RETRY_AFTER_IN_USE},
             )
+        # From here on an error of the database leaves it open whether the request took effect.
+        request_context.note_commit()
     return Effect(made, replayed=False)

@@ -66,6 +66,8 @@ def test_every_post_that_makes_a_job_takes_an_idempotency_key(document: dict[str
         *("/v1/reports", "/v1/imports", "/v1/imports/preview", "/v1/datasets/{name}/restore"),
         "/v1/customers/{customer_id}",
         *(f"/v1/{kind}/{{job_id}}/rerun" for kind in ("reports", "imports", "jobs")),
+        "/v1/schedules/{schedule_id}/run",
+        *("/v1/deliveries/{delivery_id}/redeliver", "/v1/webhooks/{webhook_id}/test"),
     }
     for path in makers:
         methods = document["paths"][path]
@@ -83,6 +85,7 @@ def test_only_the_bodies_of_cancellations_and_files_may_be_left_out(document: di
         if "requestBody" in methods.get("post", {})
     }
     without = {path for path in required if "cancel" in path} | {"/v1/imports", "/v1/imports/preview"}
+    without |= {path for path in required if path.endswith(("/pause", "/run", "/rotate", "/rotate-secret"))}
     assert {path for path, needed in required.items() if not needed} == without
 
 
