@@ -58,7 +58,7 @@ class Api:
                 headers={
                     "Content-Length": str(size),
                     "Content-Type": "application/octet-stream",
-                    "Content-Disposition": f"attachment; filename*=UTF-8''{_quoted(file.name)}",
+                    "Content-Disposition": f"attachment; filename*=UTF-8''{quoted(file.name)}",
                 },
             )
         return _checked(answer).json()  # type: ignore[no-any-return]
@@ -128,7 +128,7 @@ def _blocks(source: IO[bytes], size: int, report: Reporter) -> Iterator[bytes]:
         report("upload", sent, size)
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return urllib.parse.quote(name, safe="")
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "report": Registered("cli.report", "Run a report and show or save it."),
     "diff": Registered("cli.diff", "See what changed between two runs of a report."),
     "datasets": Registered("cli.datasets", "List datasets and their versions, and restore an older one."),
+    "schedules": Registered("cli.schedules", "Have reports asked for by the clock: make, see in advance, pause, run."),
     "jobs": Registered("cli.jobs", "List jobs, see why they wait, cancel them and run them again."),
     "organisations": Registered("cli.organisations", "List organisations and set their share of the workers."),
     "keys": Registered("cli.keys", "Create, list and revoke API keys."),

@@ -40,7 +40,7 @@ def command(  # noqa: PLR0913 - one argument per option of the command
     no_wait: bool,
 ) -> None:
     """Run a report of TYPE (rfm, cohort_retention, revenue_trend …)."""
-    body = {"type": report_type, "params": dict(_parameter(text) for text in params), "label": label}
+    body = {"type": report_type, "params": dict(parameter(text) for text in params), "label": label}
     with api.connect() as server:
         with output.progress(report_type) as report:
             job = server.post("/v1/reports", body)
@@ -88,7 +88,7 @@ def _copy_to_stdout(server: api.Api, job: dict[str, Any], format_: str) -> None:
             sys.stdout.buffer.write(block)
 
 
-def _parameter(text: str) -> tuple[str, Any]:
+def parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="-p")
