@@ -29,6 +29,8 @@ COMMANDS = {
     "datasets": Registered("cli.datasets", "List datasets and their versions, and restore an older one."),
     "schedules": Registered("cli.schedules", "Have reports asked for by the clock: make, see in advance, pause, run."),
     "jobs": Registered("cli.jobs", "List jobs, see why they wait, cancel them and run them again."),
+    "webhooks": Registered("cli.webhooks", "Be told of what happens, and see what was sent to whom."),
+    "listen": Registered("cli.listen", "Receive webhooks on this machine, verify and print them."),
     "organisations": Registered("cli.organisations", "List organisations and set their share of the workers."),
     "keys": Registered("cli.keys", "Create, list and revoke API keys."),
     "lake": Registered("cli.lake", "See how the datasets' files lie, and have them tidied now."),

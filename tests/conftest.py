@@ -25,7 +25,12 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One real stack for all tests that need one: PostgreSQL, Redis, web, workers, beat, Flower, each its own process."""
-    environment = {"LEASE_SECONDS": str(LEASE_SECONDS), "RESCUE_SECONDS": str(RESCUE_SECONDS)}
+    environment = {
+        "LEASE_SECONDS": str(LEASE_SECONDS),
+        "RESCUE_SECONDS": str(RESCUE_SECONDS),
+        # Receivers of webhooks are on this machine.
+        "DELIVER_TO_PRIVATE": "true",
+    }
     with Stack(home=tmp_path_factory.mktemp("stack"), environment=environment) as running:
         yield running
 
