@@ -126,6 +126,7 @@ class Settings(BaseSettings):
         default=False,
         description="Start although `reckoner doctor` calls a setting unsafe. The promise does not hold then",
     )
+    max_result_rows: PositiveInt = Field(default=20_000_000, description="Rows of a result; a report with more fails")
     result_retention_days: PositiveInt = Field(
         default=30, description="How long results are kept after they were made or last reused"
     )

@@ -35,6 +35,7 @@ def run(job: RunningJob) -> None:
     snapshots = _open_snapshots(job)
     job.progress("compute", 1, 3)
     answer = _compute(job, snapshots)
+    _require_storable(answer)
     job.progress("store", 2, 3)
     stored, chunks = _encode(job, snapshots, answer)
     with job.finish() as final:
@@ -82,6 +83,18 @@ def _compute(job: RunningJob, snapshots: "list[engine.Snapshot]") -> "Result":
         spill_folder=configured.spill_folder,
     ) as tables:
         return computations.COMPUTE[job.type](tables, params)
+
+
+def _require_storable(answer: "Result") -> None:
+    """Refuse to store more rows than a result may have.
+
+    Raises:
+        errors.Refusal: there are more.
+    """
+    most, rows = settings.load().max_result_rows, answer.rows.num_rows
+    if rows > most:
+        detail = f"The result would have {rows:,} rows; at most {most:,} are kept."
+        raise errors.Refusal("result-too-large", detail, {"rows": rows, "max_rows": most})
 
 
 def _reuse_key(job: RunningJob) -> bytes:

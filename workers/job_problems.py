@@ -137,6 +137,12 @@ _ALL = (
         "It is not clear which values mean leaving",
         "Say with `event_values` which values of the column mean that somebody left.",
     ),
+    JobProblem(
+        "result-too-large",
+        "The result has too many rows",
+        "Ask for fewer: filter, group by less, or leave out what lists every customer or item. Whoever runs the server sets "
+        "`MAX_RESULT_ROWS`.",
+    ),
     JobProblem("too-many-groups", "There are too many groups", "Group by a column with fewer values, or filter."),
     JobProblem(
         "too-many-itemsets",
