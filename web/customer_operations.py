@@ -1,10 +1,21 @@
 """The operations on customers, for the OpenAPI document."""
 
 from models.api_key import Scope
-from web import problem_types, schemas
+from web import customer_schemas, problem_types, schemas
 from web.operation import ACCEPTED, FINISHED, Operation, Reply
 
 CUSTOMERS = (
+    Operation(
+        "get",
+        "/v1/customers/{customer_id}",
+        "get_customer",
+        "Customers",
+        "Read everything the datasets hold of a customer",
+        {200: Reply("What is known", customer_schemas.CustomerObject)},
+        scopes=(Scope.DATASETS_READ,),
+        query=customer_schemas.CustomerQuery,
+        problems=(problem_types.NOT_FOUND, problem_types.NOT_READY),
+    ),
     Operation(
         "delete",
         "/v1/customers/{customer_id}",

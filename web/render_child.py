@@ -9,6 +9,8 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Protocol
 
+from workers import customer_lookup
+
 
 class NotComparableError(ValueError):
     """Two results cannot be compared row by row. Known here, because an error of a heavy module would load it in the web."""
@@ -66,6 +68,17 @@ def render_rows(pieces: Sequence[tuple[bytes, int, int]]) -> bytes:
     from analytics.render import slices  # noqa: PLC0415 - as below
 
     return slices.as_json_arrays(pieces)
+
+
+def look_at_customer(
+    organisation_id: str, versions: Mapping[str, int], customer_id: str, rows: int
+) -> list[dict[str, Any]]:
+    """Read what is known of a customer out of these versions.
+
+    Raises:
+        customer_lookup.VersionGoneError: one of them cannot be read any more.
+    """
+    return customer_lookup.look(organisation_id, versions, customer_id, rows)
 
 
 def render_file(fmt: str, header: Mapping[str, Any], pieces: Sequence[str], target: str, chart: int) -> None:

@@ -20,6 +20,8 @@ LIMIT_SECONDS = 60.0
 # A workbook of a million rows takes minutes. One process does them all, so that others are not kept from their pages.
 FILE_PROCESSES = 1
 FILE_LIMIT_SECONDS = 600.0
+# Looking through all datasets takes all cores of its process.
+LOOKUP_PROCESSES = 1
 
 log = structlog.get_logger("web.rendering")
 
@@ -94,10 +96,11 @@ class RenderPool:
 
 
 @functools.cache
-def _pools_of_process(pid: int) -> tuple[RenderPool, RenderPool]:  # noqa: ARG001 - the pid is the cache's key: a pool does not survive a fork
+def _pools_of_process(pid: int) -> tuple[RenderPool, RenderPool, RenderPool]:  # noqa: ARG001 - the pid is the cache's key: a pool does not survive a fork
     return (
         RenderPool(processes=PROCESSES, limit_seconds=LIMIT_SECONDS),
         RenderPool(processes=FILE_PROCESSES, limit_seconds=FILE_LIMIT_SECONDS),
+        RenderPool(processes=LOOKUP_PROCESSES, limit_seconds=LIMIT_SECONDS),
     )
 
 
@@ -109,6 +112,11 @@ def pool() -> RenderPool:
 def file_pool() -> RenderPool:
     """Return the pool for what is rendered as a whole, and takes longer."""
     return _pools_of_process(os.getpid())[1]
+
+
+def lookup_pool() -> RenderPool:
+    """Return the pool for what is looked up in the lake."""
+    return _pools_of_process(os.getpid())[2]
 
 
 def close_all() -> None:

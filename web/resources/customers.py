@@ -1,4 +1,4 @@
-"""Customers: one of them is erased, from the lake, its old versions, stored results and the records of jobs."""
+"""Customers: one of them is looked at, or erased, from the lake, its old versions, stored results and the records of jobs."""
 
 import flask
 from sqlalchemy.orm import Session
@@ -7,7 +7,18 @@ from analytics.datasets import persons
 from models import dataset, transitions
 from models.api_key import Scope
 from models.job_states import JobKind
-from web import accepting, auth, idempotency_key, json_body, problem_types, problems, query, request_context
+from web import (
+    accepting,
+    auth,
+    customer_schemas,
+    customer_view,
+    idempotency_key,
+    json_body,
+    problem_types,
+    problems,
+    query,
+    request_context,
+)
 from web import schemas as shapes
 from workers import routing
 
@@ -27,6 +38,13 @@ def erase(customer_id: str) -> flask.Response:
     asked = options.model_dump(mode="json", exclude_defaults=True, exclude={"wait"})
     key = idempotency_key.bind(idempotency_key.given(), {"query": asked})
     return accepting.answer(accepting.accept(lambda db: _new_job(db, known_as, options), key), options.wait)
+
+
+@blueprint.get("/<path:customer_id>")
+@auth.requires(Scope.DATASETS_READ)
+def show(customer_id: str) -> flask.Response:
+    wanted = query.read(customer_schemas.CustomerQuery)
+    return customer_view.show(_canonical(customer_id), most_rows=wanted.limit)
 
 
 def _canonical(customer_id: str) -> str:
