@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.peers.load ADDRESS REQUESTS FILE`: send the request in FILE so often, and say how it went.
+"""`python -m tests.benchmarks.peers.load ADDRESS REQUESTS FILE [STATUS]`: send the request in FILE so often, and say how it went.
 
 One thread drives 16 connections that stay open, each with one request at a time: it costs a small and always equal part of
 the machine, whatever server it loads.
@@ -56,11 +56,11 @@ def _length(head: bytes) -> int:
     raise ValueError(f"an answer without a length: {head!r}")
 
 
-def load(address: tuple[str, int], request: bytes, requests: int) -> dict[str, float]:
-    """Send all requests; return how many per second were accepted, and the latencies.
+def load(address: tuple[str, int], request: bytes, requests: int, *, status: int = 202) -> dict[str, float]:
+    """Send all requests; return how many per second were answered, and the latencies.
 
     Raises:
-        AssertionError: one of them was not answered 202.
+        AssertionError: one of them was answered with another status.
         TimeoutError: no answer came for too long.
     """
     begun = time.perf_counter()
@@ -70,7 +70,7 @@ def load(address: tuple[str, int], request: bytes, requests: int) -> dict[str, f
             connection = Connection(address)
             stack.callback(connection.socket.close)
             selector.register(connection.socket, selectors.EVENT_READ, connection)
-        waits = sorted(_drive(selector, request, requests))
+        waits = sorted(_drive(selector, request, requests, status))
     return {
         "per_second": requests / (time.perf_counter() - begun),
         "p50_milliseconds": 1000 * statistics.median(waits),
@@ -78,7 +78,7 @@ def load(address: tuple[str, int], request: bytes, requests: int) -> dict[str, f
     }
 
 
-def _drive(selector: selectors.BaseSelector, request: bytes, requests: int) -> list[float]:
+def _drive(selector: selectors.BaseSelector, request: bytes, requests: int, wanted: int) -> list[float]:
     """Keep every connection busy until all are answered; return how long each took."""
     waits: list[float] = []
     idle: list[Connection] = [key.data for key in selector.get_map().values()]
@@ -96,8 +96,8 @@ def _drive(selector: selectors.BaseSelector, request: bytes, requests: int) -> l
             if answer is None:
                 continue
             status, seconds = answer
-            if status != 202:
-                raise AssertionError(f"not accepted, after {len(waits)} were: {key.data.received!r}")
+            if status != wanted:
+                raise AssertionError(f"not {wanted}, after {len(waits)} were: {key.data.received!r}")
             waits.append(seconds)
             idle.append(key.data)
     return waits
@@ -105,7 +105,9 @@ def _drive(selector: selectors.BaseSelector, request: bytes, requests: int) -> l
 
 def main() -> None:
     host, _, port = sys.argv[1].rpartition(":")
-    print(json.dumps(load((host, int(port)), Path(sys.argv[3]).read_bytes(), int(sys.argv[2]))))
+    wanted = int(sys.argv[4]) if len(sys.argv) > 4 else 202
+    answer = load((host, int(port)), Path(sys.argv[3]).read_bytes(), int(sys.argv[2]), status=wanted)
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":
