@@ -57,48 +57,71 @@ def build(found: itemsets.Frequent, names: Sequence[str], params: product_affini
     Raises:
         errors.Refusal: there are too many.
     """
-    sides, counts = _confident(found, params)
+    pairs, of_pairs = _of_pairs(found.pairs, found.supports, share(params.min_confidence))
+    _bound(len(pairs))
+    sides, of_longer = _of_longer(found, params, MAX_RULES - len(pairs))
+    counts = np.concatenate([of_pairs, of_longer])
     quoted = [_quoted(name) for name in names]
+    words = pa.array(quoted, pa.string())
     rows = pa.table(
         {
-            "antecedent": pa.array([", ".join(quoted[item] for item in side) for side, _ in sides], pa.string()),
-            "consequent": pa.array([", ".join(quoted[item] for item in side) for _, side in sides], pa.string()),
-            **_measures(counts, found.baskets),
-            "place": pa.array(np.arange(len(sides))),
+            name: pa.chunked_array([words.take(pa.array(pairs[:, at])), _listed(quoted, [each[at] for each in sides])])
+            for at, name in enumerate(("antecedent", "consequent"))
         }
+        | _measures(counts, found.baskets)
+        | {"place": pa.array(np.arange(len(counts)))}
     )
     order = [("lift", "descending"), ("count", "descending"), ("antecedent", "ascending"), ("consequent", "ascending")]
     ordered = rows.sort_by(order)
     best = None
-    if len(sides):
+    if len(counts):
         place = ordered["place"][0].as_py()
-        antecedent, consequent = ([names[item] for item in side] for side in sides[place])
-        both, before, after = (int(count) for count in counts[place])
-        best = Best((antecedent, consequent), (both, before, after))
+        both = [[code] for code in pairs[place].tolist()] if place < len(pairs) else sides[place - len(pairs)]
+        antecedent, consequent = ([names[item] for item in side] for side in both)
+        together, before, after = (int(count) for count in counts[place])
+        best = Best((antecedent, consequent), (together, before, after))
     return Rules(ordered.drop_columns("place"), best)
 
 
-def _confident(
-    found: itemsets.Frequent, params: product_affinity.ProductAffinityParams
+def _listed(quoted: Sequence[str], sides: Sequence[itemsets.Itemset]) -> pa.StringArray:
+    return pa.array([", ".join(quoted[item] for item in side) for side in sides], pa.string())
+
+
+def _bound(count: int, limit: int = MAX_RULES) -> None:
+    if count > limit:
+        raise errors.Refusal(
+            "too-many-itemsets",
+            f"More than {MAX_RULES:,} rules; raise min_confidence or min_support, or lower max_length.",
+            {"limit": MAX_RULES},
+        )
+
+
+def _of_pairs(pairs: itemsets.Pairs, supports: itemsets.Ints, least: Fraction) -> tuple[itemsets.Ints, itemsets.Ints]:
+    """Return the two sides of each rule between two items, and the counts of both, antecedent and consequent."""
+    sides = np.column_stack([np.concatenate([pairs.first, pairs.second]), np.concatenate([pairs.second, pairs.first])])
+    counts = np.column_stack([np.tile(pairs.counts, 2), supports[sides[:, 0]], supports[sides[:, 1]]])
+    # Counts are of order lines and shares have nine places, so the products are well within 63 bits.
+    kept = counts[:, 0] * least.denominator >= counts[:, 1] * least.numerator
+    return sides[kept], counts[kept]
+
+
+def _of_longer(
+    found: itemsets.Frequent, params: product_affinity.ProductAffinityParams, limit: int
 ) -> tuple[list[Sides], itemsets.Ints]:
-    """Return the sides of each rule, and the baskets with both, with the antecedent and with the consequent."""
+    """Return the sides of each rule of three and more items, and the same counts."""
     least = share(params.min_confidence)
     sides: list[Sides] = []
     counts: list[tuple[int, int, int]] = []
-    for itemset, count in found.sets.items():
+    sets = found.sets() if found.longer else {}
+    for itemset, count in found.longer.items():
         for size in range(1, min(params.consequent_length, len(itemset) - 1) + 1):
             for consequent in combinations(itemset, size):
                 antecedent = tuple(item for item in itemset if item not in consequent)
-                before = found.sets[antecedent]
+                before = sets[antecedent]
                 if count * least.denominator >= before * least.numerator:
                     sides.append((antecedent, consequent))
-                    counts.append((count, before, found.sets[consequent]))
-        if len(sides) > MAX_RULES:
-            raise errors.Refusal(
-                "too-many-itemsets",
-                f"More than {MAX_RULES:,} rules; raise min_confidence or min_support, or lower max_length.",
-                {"limit": MAX_RULES},
-            )
+                    counts.append((count, before, sets[consequent]))
+        _bound(len(sides), limit)
     return sides, np.array(counts, dtype=np.int64).reshape(-1, 3)
 
 

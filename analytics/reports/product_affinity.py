@@ -7,21 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import ibis
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from ibis.expr import types as ir
 
 from analytics import errors, result
 from analytics.catalogue import columns, product_affinity
-from analytics.reports import affinity_rules, attributes, calendar, cells, charts, facts
+from analytics.reports import affinity_baskets, affinity_rules, attributes, calendar, cells, charts, facts
 from analytics.stats import itemsets
 
 MAX_ITEMSETS = 500_000
 MAX_SEGMENTS = 200
-# So many lines are gathered into baskets at a time: lists cannot be spilled.
-_LINES_AT_ONCE = 4_000_000
 _PLOTTED = 25
 _FEW_BASKETS = 5
 
@@ -163,13 +159,13 @@ def _within(lines: _Lines, segment: Sequence[str | None]) -> ir.Table:
 
 def _mine(lines: _Lines, segment: tuple[str | None, ...], params: product_affinity.ProductAffinityParams) -> _Mined:
     table = _within(lines, segment)
-    names = table.select("item").distinct().order_by("item").to_pyarrow()["item"].combine_chunks()
-    gathered = list(_parts(table, names, lines.count))
-    parts = [part for part, _ in gathered]
-    baskets = sum(len(part.lengths) for part in parts)
+    gathered = affinity_baskets.gather(table, lines.count)
+    baskets = gathered.baskets
     least = max(1, math.ceil(baskets * affinity_rules.share(params.min_support)))
     try:
-        found = itemsets.frequent(parts, len(names), min_count=least, max_length=params.max_length, limit=MAX_ITEMSETS)
+        found = itemsets.frequent(
+            gathered.parts, len(gathered.names), min_count=least, max_length=params.max_length, limit=MAX_ITEMSETS
+        )
     except itemsets.TooManyItemsetsError as error:
         raise errors.Refusal(
             "too-many-itemsets",
@@ -179,28 +175,13 @@ def _mine(lines: _Lines, segment: tuple[str | None, ...], params: product_affini
         ) from error
     return _Mined(
         segment=segment,
-        lines=sum(count for _, count in gathered),
+        lines=gathered.lines,
         baskets=baskets,
-        items=len(names),
-        frequent=len(found.sets),
+        items=len(gathered.names),
+        frequent=found.count,
         least=least,
-        rules=affinity_rules.build(found, names.to_pylist(), params),
+        rules=affinity_rules.build(found, gathered.names.to_pylist(), params),
     )
-
-
-def _parts(table: ir.Table, names: pa.Array, lines: int) -> Iterator[tuple[itemsets.Part, int]]:
-    """Yield baskets, each whole in one part, with items as their places among the names, and how many lines they had."""
-    codes = ibis.memtable(pa.table({"name": names.cast(pa.string()), "code": np.arange(len(names), dtype=np.int32)}))
-    parts = lines // _LINES_AT_ONCE + 1
-    for part in range(parts):
-        # A hash may be below zero, and so may what is left of it.
-        some = table if parts == 1 else table.filter((table.basket.hash() % parts + parts) % parts == part)
-        coded = some.join(codes, some.item == codes.name)
-        gathered = coded.group_by("basket").aggregate(codes=coded.code.collect()).select("codes").to_pyarrow()
-        listed = gathered["codes"].combine_chunks()
-        lengths = pc.list_value_length(listed).to_numpy(zero_copy_only=False).astype(np.int64)
-        found = listed.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
-        yield itemsets.Part.of(lengths, found, len(names)), len(found)
 
 
 def _rows(found: Sequence[_Mined], described: Sequence[columns.Column]) -> pa.Table:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from analytics import errors, result
 from analytics.catalogue import registry
-from analytics.reports import product_affinity
+from analytics.reports import affinity_baskets, product_affinity
 
 Ask = Callable[..., result.Result]
 Rows = Sequence[Mapping[str, Any]]
@@ -241,16 +241,19 @@ def test_a_share_is_the_decimal_it_was_written_as(ask: Ask) -> None:
     confidence=st.sampled_from([0.0, 0.5, 0.75]),
     length=st.integers(2, 5),
     at_once=st.sampled_from([3, 4_000_000]),
+    bits=st.sampled_from([6, 64]),
 )
 def test_a_count_by_brute_force_finds_the_same(  # noqa: PLR0917 - hypothesis fills them in by name
-    ask: Ask, baskets: list[str], support: float, confidence: float, length: int, at_once: int
+    ask: Ask, baskets: list[str], support: float, confidence: float, length: int, at_once: int, bits: int
 ) -> None:
     lines = _lines(*baskets)
     params = {"min_support": support, "min_confidence": confidence, "max_length": length}
     params["consequent_length"] = max(1, length - 2)
     with pytest.MonkeyPatch.context() as patch:
-        # Baskets gathered in many parts are the same baskets.
-        patch.setattr(product_affinity, "_LINES_AT_ONCE", at_once)
+        # Baskets gathered in many parts are the same baskets, and so are those whose names have one hash.
+        patch.setattr(affinity_baskets, "_AT_ONCE", at_once)
+        patch.setattr(affinity_baskets, "_STEP", at_once)
+        patch.setattr(affinity_baskets, "_BITS", bits)
         answer = ask("product_affinity", params, order_lines=lines)
         shuffled = random.Random(1).sample(lines, len(lines))  # noqa: S311 - any order will do
         again = ask("product_affinity", params, order_lines=shuffled)
