@@ -1,7 +1,6 @@
 """Everything that is refused, and how: one problem document each that says what to do."""
 
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,11 +11,7 @@ from models.api_key import Scope
 from models.organisation import Organisation
 from tests.integration import web_api
 from tests.integration.web_api import Answer, Caller
-from web import app, known_keys, operations
-from web.operation import Operation
-
-GUARDED = [operation for operation in operations.ALL if operation.scopes]
-OF_ONE_JOB = [operation for operation in GUARDED if "{job_id}" in operation.path]
+from web import app, known_keys
 
 
 def problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
@@ -31,24 +26,6 @@ def problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
     assert document["detail"]
     assert "Traceback" not in answer.text
     return document
-
-
-def call(operation: Operation, caller: Caller, job_id: str, *, secret: str | None) -> Answer:
-    path = operation.path.replace("{job_id}", job_id).replace("{name}", "orders").replace("{version}", "0")
-    # What is asked of one's own is well-formed, so that nothing else is refused first.
-    path += f"?against={job_id}" if operation.name == "get_diff" else ""
-    headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
-    return caller.call(operation.method.upper(), path, **headers)
-
-
-@pytest.mark.parametrize("operation", GUARDED, ids=lambda operation: operation.name)
-def test_without_a_valid_key_nothing_is_told(operation: Operation, caller: Caller) -> None:
-    for secret in (None, "", "rk_unknown", "x" * 500, "rk_\xe9"):
-        answer = call(operation, caller, str(uuid.uuid4()), secret=secret)
-        problem(answer, 401, "unauthenticated")
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer realm=")
-    answer = caller.call("GET", "/v1/jobs", Authorization=f"Basic {caller.secret}")
-    problem(answer, 401, "unauthenticated")
 
 
 def test_a_revoked_and_an_expired_key_are_worth_nothing(caller: Caller) -> None:
@@ -75,13 +52,6 @@ def test_a_key_that_was_just_used_is_worth_nothing_a_second_after_it_is_revoked(
     problem(user.get("/v1/jobs"), 401, "unauthenticated")
 
 
-@pytest.mark.parametrize("operation", GUARDED, ids=lambda operation: operation.name)
-def test_a_key_without_the_scope_is_refused(operation: Operation, caller: Caller) -> None:
-    answer = call(operation, caller, str(uuid.uuid4()), secret=web_api.another_key(caller, Scope.WEBHOOKS).secret)
-    document = problem(answer, 403, "insufficient-scope")
-    assert document["scopes_needed"] == [scope.value for scope in operation.scopes]
-
-
 def test_reading_is_not_writing_and_reports_are_not_datasets(caller: Caller) -> None:
     web_api.give_dataset(caller)
     report = caller.post("/v1/reports", {"type": "rfm"}).json["id"]
@@ -95,20 +65,6 @@ def test_reading_is_not_writing_and_reports_are_not_datasets(caller: Caller) -> 
     importer = web_api.another_key(caller, Scope.DATASETS_WRITE)
     assert importer.get(f"/v1/imports/{imported}").status_code == 200
     problem(importer.post(f"/v1/jobs/{report}/cancel"), 403, "insufficient-scope")
-
-
-@pytest.mark.parametrize("operation", OF_ONE_JOB, ids=lambda operation: operation.name)
-def test_another_organisations_jobs_do_not_exist(operation: Operation, caller: Caller) -> None:
-    web_api.give_dataset(caller)
-    stranger = web_api.new_caller(caller.http)
-    for job in (
-        caller.post("/v1/reports", {"type": "rfm"}).json["id"],
-        caller.send("/v1/imports?dataset=orders", web_api.CSV).json["id"],
-    ):
-        theirs = problem(call(operation, caller, job, secret=stranger.secret), 404, "not-found")
-        nobodys = problem(call(operation, caller, str(uuid.uuid4()), secret=stranger.secret), 404, "not-found")
-        assert theirs["detail"] == nobodys["detail"]
-        assert web_api.row(job).status == "queued"
 
 
 def test_another_organisations_data_do_not_exist(caller: Caller) -> None:
