@@ -32,7 +32,7 @@ COMMANDS = {
     "webhooks": Registered("cli.webhooks", "Be told of what happens, and see what was sent to whom."),
     "listen": Registered("cli.listen", "Receive webhooks on this machine, verify and print them."),
     "organisations": Registered("cli.organisations", "List organisations and set their share of the workers."),
-    "keys": Registered("cli.keys", "Create, list and revoke API keys."),
+    "keys": Registered("cli.keys", "Create, list, rotate and revoke API keys."),
     "lake": Registered("cli.lake", "See how the datasets' files lie, and have them tidied now."),
     "health": Registered("cli.health", "Tell a process manager whether a process does its work."),
     "doctor": Registered("cli.doctor", "Check that this installation is safe to trust with jobs."),
