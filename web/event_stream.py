@@ -140,7 +140,7 @@ def _read_again(job: Job, known: Known) -> Account | None:
 
 
 def _read(job: Job, known: Known) -> Account:
-    with session.transaction() as db:
+    with session.statement() as db:
         return job_glances.account(db, job.id, organisation_id=job.organisation_id, after=known.event)
 
 

@@ -49,7 +49,7 @@ def find(job_id: str, kind: JobKind | None) -> Job:
         problems.Problem: there is none, it is another organisation's or of another kind, it has been deleted, or the key may
             not read its kind.
     """
-    with session.transaction() as db:
+    with session.statement() as db:
         job = _find(db, job_id, kind)
     auth.demand(auth.READS_KIND[JobKind(job.kind)])
     if job.deleted_at is not None:

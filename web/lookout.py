@@ -112,7 +112,7 @@ class Lookout:
 
     def _look_for(self, due: Collection[_Watch]) -> None:
         try:
-            with session.transaction() as db:
+            with session.statement() as db:
                 glances = job_glances.look(db, {watch.job_id for watch in due})
         except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError) as error:
             log.warning("could not look at jobs; will try again", error=type(error).__name__)

@@ -86,7 +86,7 @@ def _wait(job: Job, seconds: int) -> Job:
     with seats.away():
         lookout.of_process().wait(job.id, is_news=_is_over, seconds=seconds)
     try:
-        with session.transaction() as db:
+        with session.statement() as db:
             return jobs.find(db, job.id, organisation_id=job.organisation_id) or job
     except (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError):
         # The job is accepted and kept: what was known of it is still a true answer.
