@@ -30,7 +30,8 @@ def of(job: Job) -> schemas.AnyJob:
     outcome = job.outcome or {}
     match JobKind(job.kind):
         case JobKind.REPORT:
-            return schemas.ReportJob(**_shared(job), kind=JobKind.REPORT, links=_report_links(job))
+            slot = {"schedule_id": job.schedule_id, "due_at": job.due_at}
+            return schemas.ReportJob(**_shared(job), **slot, kind=JobKind.REPORT, links=_report_links(job))
         case JobKind.IMPORT:
             return _import(job)
         case JobKind.PREVIEW as kind:

@@ -224,6 +224,8 @@ class JobObject(Answer):
 
 class ReportJob(JobObject):
     kind: Literal[JobKind.REPORT]
+    schedule_id: uuid.UUID | None = Field(default=None, description="The schedule that asked for it")
+    due_at: datetime | None = Field(default=None, description="The slot of the schedule that it is for")
     links: ReportLinks
 
 

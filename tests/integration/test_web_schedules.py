@@ -183,6 +183,8 @@ def test_a_run_is_a_job_of_the_schedule_and_the_same_key_makes_one(ready: web_ap
     assert (first.status_code, again.status_code) == (202, 202)
     assert again.json["id"] == first.json["id"]
     assert first.json["label"] == MONTHLY["name"]
+    assert f"/v1/schedules/{first.json['schedule_id']}" == here
+    assert [one["id"] for one in ready.get(ready.get(here).json["links"]["reports"]).json["data"]] == [first.json["id"]]
     with session.transaction() as db:
         job = web_api.row(first.json["id"])
         assert str(job.schedule_id) in here

@@ -36,6 +36,7 @@ def test_a_report_has_exactly_the_members_of_the_contract() -> None:
     assert set(shown(row("report"))) == {
         "id", "kind", "type", "status", "params", "label", "progress", "attempt", "max_attempts", "created_at",
         "started_at", "finished_at", "expires_at", "reused", "error", "links", "priority", "cancellation",
+        "schedule_id", "due_at",
     }  # fmt: skip
 
 
