@@ -1,4 +1,4 @@
-"""`reckoner customers`: erase a person for good, and read or check the certificate of that."""
+"""`reckoner customers`: look at a person's data, erase them for good, and read or check the certificate of that."""
 
 import urllib.parse
 import uuid
@@ -17,7 +17,30 @@ Json = dict[str, Any]
 
 @click.group("customers")
 def command() -> None:
-    """Erase a customer, and check the certificate."""
+    """Look at a customer, erase them, and check the certificate."""
+
+
+@command.command("show")
+@click.argument("customer_id")
+@click.option("--limit", type=click.IntRange(0, 100), default=5, show_default=True, help="Rows shown of each dataset.")
+def show(*, customer_id: str, limit: int) -> None:
+    """Show everything the datasets hold of CUSTOMER_ID."""
+    with api.connect() as server:
+        found = server.get(f"/v1/customers/{api.quoted(customer_id)}", limit=limit)
+    if invocation.current().as_json:
+        output.emit_json(found)
+        return
+    names = ("dataset", "version", "rows", "first", "last", "money")
+    rows = [
+        [one["dataset"], one["version"], one["rows"], _day(one["first_at"]), _day(one["last_at"]), _money(one["money"])]
+        for one in found["datasets"]
+        if one["rows"]
+    ]
+    output.rows(names, rows, title=found["id"], numeric=frozenset({"version", "rows"}))
+    for one in found["datasets"]:
+        if one["data"]:
+            columns = [name for name in one["data"][0] if any(row[name] is not None for row in one["data"])]
+            output.rows(columns, [[row[name] for name in columns] for row in one["data"]], title=one["dataset"])
 
 
 @command.command("erase")
@@ -56,6 +79,14 @@ def certificate(*, job_id: uuid.UUID, verify: str | None) -> None:
     _show(job)
     if verify is not None:
         output.say("The certificate is about this customer.")
+
+
+def _day(moment: str | None) -> str:
+    return moment[:10] if moment is not None else ""
+
+
+def _money(sums: list[Json]) -> str:
+    return ", ".join(f"{one['amount']} {one['currency'] or '?'}" for one in sums if one["amount"] is not None)
 
 
 def _what(job: Json) -> str:

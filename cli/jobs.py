@@ -29,7 +29,7 @@ EVENT_COLUMNS = ("at", "from_status", "to_status", "reason", "attempt", "actor",
 
 @click.group("jobs")
 def command() -> None:
-    """List jobs, see why they wait, cancel them and run them again."""
+    """List jobs, see why they wait, cancel them, run them again, delete what they made."""
 
 
 @command.command("list")
@@ -105,8 +105,11 @@ def _as_dict(row: Job | JobEvent) -> dict[str, Any]:
 def _text(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, bytes):
+        return value.hex()
     return str(value) if isinstance(value, uuid.UUID) else value
 
 
 command.add_command(jobs_change.cancel)
 command.add_command(jobs_change.rerun)
+command.add_command(jobs_change.delete)

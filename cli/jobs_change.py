@@ -1,4 +1,4 @@
-"""`reckoner jobs cancel` and `rerun`: what an operator does to jobs. Who did it is kept with the job."""
+"""`reckoner jobs cancel`, `rerun` and `delete`: what an operator does to jobs. Who did it is kept with the job."""
 
 import uuid
 from collections import Counter
@@ -10,8 +10,9 @@ import click
 from cli import invocation, job_filters, operator_name, output, server_side
 from cli.exit_codes import ExitCode
 from cli.invocation import Failure
-from models import jobs, transitions
-from models.job_states import JobStatus
+from models import job_deletion, jobs, transitions
+from models.job_deletion import Deletion
+from models.job_states import JobKind, JobStatus
 from workers import rerun as rerunning
 
 # Each transaction holds its rows only this long.
@@ -112,3 +113,24 @@ def rerun(*, job_id: uuid.UUID, pinned: bool) -> None:
         output.emit_json({"id": str(new.id), "status": new.status, "rerun_of": str(job_id)})
     else:
         output.say(str(new.id))
+
+
+@click.command("delete")
+@click.argument("job_id", type=click.UUID)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(*, job_id: uuid.UUID, yes: bool) -> None:
+    """Delete a finished report: its result and what was asked. That it was there, and who deleted it, is kept for a while."""
+    if not yes:
+        if invocation.current().as_json:
+            raise Failure("this cannot be undone; say --yes to do it", ExitCode.USAGE)
+        click.confirm(f"Delete the result of job {job_id}, for good?", abort=True)
+    with server_side.transaction() as db:
+        job = job_filters.find(db, job_id)
+        if job.kind != JobKind.REPORT:
+            raise Failure(f"job {job_id} is no report but of kind {job.kind}", ExitCode.FAILED)
+        if job_deletion.delete_job(db, job, by=operator_name.name()) is Deletion.UNFINISHED:
+            raise Failure(f"job {job_id} is {job.status}; cancel it first", ExitCode.FAILED)
+    if invocation.current().as_json:
+        output.emit_json({"id": str(job_id), "deleted": True})
+    else:
+        output.say("deleted")

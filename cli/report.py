@@ -2,12 +2,15 @@
 
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli import api, invocation, output
+from cli import api, invocation, output, spans
+from cli.exit_codes import ExitCode
+from cli.invocation import Failure
 
 NUMERIC = {"integer", "decimal", "number"}
 
@@ -23,6 +26,12 @@ NUMERIC = {"integer", "decimal", "number"}
     help="A parameter; the value may be JSON. Repeatable.",
 )
 @click.option("--label", help="A name of your own for this run.")
+@click.option(
+    "--max-age",
+    type=spans.Span(),
+    help="Use a stored result only if it was made no longer ago than 90s, 15m, 2h or 3d.",
+)
+@click.option("--fresh", is_flag=True, help="Make a new result, whatever is stored.")
 @click.option("--format", "format_", help="json, csv, html … Without it: a table on a terminal, CSV when piped.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this file.")
 @click.option(
@@ -34,18 +43,25 @@ def command(  # noqa: PLR0913 - one argument per option of the command
     *,
     params: tuple[str, ...],
     label: str | None,
+    max_age: timedelta | None,
+    fresh: bool,
     format_: str | None,
     out: Path | None,
     limit: int,
     no_wait: bool,
 ) -> None:
     """Run a report of TYPE (rfm, cohort_retention, revenue_trend …)."""
-    body = {"type": report_type, "params": dict(parameter(text) for text in params), "label": label}
+    body: dict[str, Any] = {"type": report_type, "params": dict(parameter(text) for text in params), "label": label}
+    body |= _age(max_age, fresh=fresh)
     with api.connect() as server:
         with output.progress(report_type) as report:
             job = server.post("/v1/reports", body)
+            reused = job["reused"]
             if not no_wait:
                 job = server.wait(job, report)
+        if reused and not invocation.current().as_json:
+            # Beside what may be a file that is piped on.
+            click.echo(_reused(job), err=True)
         if no_wait:
             output.emit_json(job) if invocation.current().as_json else output.say(f"accepted as job {job['id']}")
         elif out is not None:
@@ -55,6 +71,27 @@ def command(  # noqa: PLR0913 - one argument per option of the command
             _copy_to_stdout(server, job, format_ or ("json" if invocation.current().as_json else "csv"))
         else:
             show(server, job, limit)
+
+
+def _age(max_age: timedelta | None, *, fresh: bool) -> dict[str, int]:
+    """Return what the request says of how old a result may be, if anything.
+
+    Raises:
+        Failure: two things are said.
+    """
+    if fresh and max_age is not None:
+        raise Failure("say either --fresh or --max-age", ExitCode.USAGE)
+    if max_age is not None:
+        return {"max_age": int(max_age.total_seconds())}
+    return {"max_age": 0} if fresh else {}
+
+
+def _reused(job: dict[str, Any]) -> str:
+    finished = job["finished_at"]
+    if finished is None:
+        return f"joined job {job['id']}, which is under way (--fresh makes a new one)"
+    made = finished[:16].replace("T", " ")
+    return f"result of job {job['id']}, made at {made} of the same data (--fresh makes a new one)"
 
 
 def save(server: api.Api, job: dict[str, Any], format_: str, target: Path) -> None:

@@ -18,14 +18,27 @@ class Since(click.ParamType[datetime | timedelta]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
         if isinstance(value, datetime | timedelta):
             return value
-        span = _SPAN.fullmatch(value)
-        if span is not None:
-            return timedelta(seconds=int(span[1]) * _UNITS[span[2]])
+        if _SPAN.fullmatch(value) is not None:
+            return Span().convert(value, param, ctx)
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is neither a span such as 15m, 2h or 3d nor an ISO time", param, ctx)
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+class Span(click.ParamType[timedelta]):
+    """`90s`, `15m`, `2h`, `3d`, `1w`."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        span = _SPAN.fullmatch(value)
+        if span is None:
+            self.fail(f"{value!r} is not a span such as 15m, 2h or 3d", param, ctx)
+        return timedelta(seconds=int(span[1]) * _UNITS[span[2]])
 
 
 def text(seconds: float) -> str:

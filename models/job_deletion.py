@@ -19,6 +19,7 @@ _EMPTY: dict[str, Any] = {
     "progress": None,
     "error": None,
     "deliveries": None,
+    "reuse_key": None,
     "cancel_reason": None,
     "expires_at": None,
 }
@@ -37,7 +38,7 @@ class Deletion(Enum):
 def delete_job(session: Session, job: Job, *, by: str) -> Deletion:
     """Delete a finished job; deleting it again changes nothing.
 
-    A trigger writes the event that says who did it and when, and another lets nobody recognise the question any more.
+    A trigger writes the event that says who did it and when.
     """
     finished = exists().where(Job.id == job.id, Job.finished_at.is_not(None))
     # The result before the row, as everybody who locks both does.

@@ -157,7 +157,7 @@ class _Table:
         return _objects(self._table(query))
 
     def _table(self, query: str) -> pa.Table:
-        return self._connection.execute(query).to_arrow_table()
+        return self._connection.sql(query).to_arrow_table()
 
 
 @contextmanager

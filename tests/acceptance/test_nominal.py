@@ -69,6 +69,24 @@ def test_a_report_that_was_made_is_answered_at_once(shop: Client) -> None:
     assert shop.result(anew)["rows"] == shop.result(again.json())["rows"]
 
 
+def test_the_command_line_says_what_it_reuses(shop: Client) -> None:
+    def report(*arguments: str) -> tuple[str, str]:
+        done = reckoner(shop.stack, "report", "rfm", "-p", "bins=6", *arguments, key=shop.key)
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    made, said = report()
+    assert "of the same data" not in said
+    again, said = report()
+    assert "of the same data" in said
+    fresh, said = report("--fresh")
+    assert "of the same data" not in said
+    assert "of the same data" in report("--max-age", "1h")[1]
+    assert made == again == fresh
+    both = reckoner(shop.stack, "report", "rfm", "--fresh", "--max-age", "1h", key=shop.key)
+    assert both.returncode == 2
+
+
 def test_the_job_id_is_the_same_in_the_api_and_in_flower(shop: Client) -> None:
     job = shop.finish(shop.submit("cohort_retention"))
     password = (shop.stack.home / "flower_password").read_text().strip()

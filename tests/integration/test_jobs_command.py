@@ -297,6 +297,23 @@ def test_a_finished_job_is_run_again_as_a_new_one(name: str) -> None:
     assert _now(job).status == JobStatus.FAILED
 
 
+def test_a_finished_report_is_deleted_and_who_did_it_is_kept(name: str) -> None:
+    job = _accept(name)
+    _update(job, reuse_key=b"\x01" * 32)
+    unfinished = _call("jobs", "delete", str(job.id), "--yes")
+    assert (unfinished.exit_code, "cancel it first" in unfinished.stderr) == (1, True)
+    assert _json("jobs", "show", str(job.id))["reuse_key"] == "01" * 32
+    _json("jobs", "cancel", str(job.id))
+    assert _call("jobs", "delete", str(job.id), "--json").exit_code == 2
+    assert _json("jobs", "delete", str(job.id), "--yes") == {"id": str(job.id), "deleted": True}
+    shown = _json("jobs", "show", str(job.id))
+    assert (shown["deleted_by"], shown["reuse_key"], shown["status"]) == (OPERATOR, None, "cancelled")
+    assert (shown["events"][-1]["reason"], shown["events"][-1]["actor"]) == ("deleted", OPERATOR)
+    kept = _accept(name, kind=JobKind.IMPORT)
+    refused = _call("jobs", "delete", str(kept.id), "--yes")
+    assert (refused.exit_code, "is no report" in refused.stderr) == (1, True)
+
+
 def test_limits_of_an_organisation_are_set_one_by_one(name: str) -> None:
     limit = ("organisations", "limit", name)
     assert _json(*limit, "--requests-per-minute", "70", "--max-unfinished", "8")["requests_per_minute"] == 70

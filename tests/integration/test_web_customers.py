@@ -117,6 +117,13 @@ def test_with_the_command_line(client: Client) -> None:
         done = reckoner(client.stack, "customers", *arguments, key=client.key)
         return done.returncode, done.stdout, done.stderr
 
+    code, out, _ = customers("show", WHO)
+    assert code == 0
+    assert "orders\t0\t1\t2026-01-02\t2026-01-02\t10.00 GBP" in out
+    assert f"O1\t{WHO}\t2026-01-02T00:00:00Z" in out
+    assert json.loads(customers("show", WHO, "--json")[1])["datasets"][0]["rows"] == 1
+    code, _, err = customers("show", "nobody")
+    assert (code, "No dataset knows" in err) == (2, True)
     code, out, _ = customers("erase", WHO, "--dry-run")
     assert (code, "orders\t1\tcustomer_id: 1\t0" in out) == (0, True), out
     code, _, err = customers("erase", WHO, "--json")
