@@ -24,11 +24,11 @@ from tests.benchmarks import (
 def _table(title: str, figures: Mapping[str, float]) -> None:
     print(f"\n### {title}\n\n| figure | value |\n|---|---:|")
     for name, value in figures.items():
-        print(
-            f"| {name.replace('_', ' ')} | {value:,.0f} |"
-            if value >= 1000
-            else f"| {name.replace('_', ' ')} | {value:.3g} |"
-        )
+        print(f"| {name.replace('_', ' ')} | {_number(value)} |")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def main() -> None:
@@ -98,8 +98,12 @@ def _analytics(asked: argparse.Namespace) -> None:
 
 
 def _growth(asked: argparse.Namespace) -> None:
-    for title, figures in reports_as_data_grow.measure(asked.sizes, asked.reports):
-        _table(title, figures)
+    names = ["rows", "seconds", "seconds stored", "by hand", "ratio", "ratio stored", "pandas"]
+    names += ["peak MB", "peak MB by hand", "peak MB pandas"]
+    print(f"\n| report | order lines | {' | '.join(names)} |\n|---|---:|{'---:|' * len(names)}")
+    for report, lines, figures in reports_as_data_grow.measure(asked.sizes, asked.reports):
+        cells = " | ".join(_number(figures[name]) if name in figures else "" for name in names)
+        print(f"| {report} | {lines:,} | {cells} |", flush=True)
 
 
 def _clv(asked: argparse.Namespace) -> None:

@@ -70,11 +70,27 @@ pairs as (
 select *, pairs.count / n as support, pairs.count / x.count as confidence, pairs.count * n / (x.count * y.count) as lift
 from pairs, baskets, single x, single y
 where x.product_id = antecedent and y.product_id = consequent order by lift desc"""
+# The same checks: cells, rows that say the same, texts that are another's in other letters, rows per day.
 DATA_QUALITY = """
-select count(*), count(*) filter (amount < 0), count(*) filter (amount = 0), count(*) filter (quantity < 0),
-    count(*) filter (customer_id is null), count(distinct order_id), count(distinct customer_id), count(distinct product_id),
-    count(distinct ordered_at), count(distinct quantity), count(distinct unit_price), count(distinct amount)
-from read_parquet('{path}')"""
+with cells as (
+    select count(*), count(*) filter (amount < 0), count(*) filter (amount = 0), count(*) filter (quantity < 0),
+        count(*) filter (customer_id is null), count(*) filter (not regexp_matches(currency, '^[A-Z]{{3}}$')),
+        count(distinct ordered_at), count(distinct quantity), count(distinct unit_price), count(distinct amount)
+    from read_parquet('{path}')
+), repeated as (
+    select sum(n - 1) from (
+        select count(*) as n from read_parquet('{path}') group by order_id, customer_id, ordered_at, product_id, product,
+            quantity, unit_price, amount, currency, kind
+    ) where n > 1
+), days as (select count(*) from (select distinct timezone('{zone}', ordered_at)::date from read_parquet('{path}')))
+select * from cells, repeated, days{texts}"""
+DATA_QUALITY_TEXT = """, (
+    select sum(n), sum(n - 1) filter (n > 1) from (
+        select count(*) as n from (select distinct {name} as value from read_parquet('{path}'))
+        group by regexp_replace(lower(value), '[^\\p{{L}}\\p{{N}}]', '', 'g')
+    )
+) as {name}"""
+TEXTS = ("order_id", "customer_id", "product_id", "product", "currency", "kind")
 MRR = """
 with months as (
     select unnest(generate_series(date '2019-01-31', date '2024-06-30', interval 1 month))::date as month
@@ -113,4 +129,5 @@ def of(report: str, path: Path) -> str:
         "mrr": MRR,
         "churn_survival": SURVIVAL,
     }[report]
-    return text.format(path=path, zone=ZONE, orders=orders)
+    texts = "".join(DATA_QUALITY_TEXT.format(name=name, path=path) for name in TEXTS)
+    return text.format(path=path, zone=ZONE, orders=orders, texts=texts)
