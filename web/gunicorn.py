@@ -13,7 +13,8 @@ from models import settings
 
 # structlog would import rich for coloured stack traces, kombu yaml for messages nobody sends, redis cryptography for
 # certificates nobody asks about, and billiard cffi for semaphores nobody uses: 6 MB for nothing.
-for unused in ("rich", "yaml", "cryptography", "cffi"):
+UNUSED = ("rich", "yaml", "cryptography", "cffi")
+for unused in UNUSED:
     sys.modules.setdefault(unused, None)  # type: ignore[arg-type]
 
 _settings = settings.load()
@@ -75,9 +76,17 @@ def post_worker_init(worker: Any) -> None:
     session.engine()
     celery.app.amqp.router  # noqa: B018 - what sends messages; the rest of Celery is for workers
     result_files.remove_abandoned()
+    _let_in()
     # Whoever waits is answered at once when this process is asked to end.
     lookout.of_process().open_while(lambda: worker.alive)
     memory.keep_small()
+
+
+def _let_in() -> None:
+    """Let in what was kept out while others asked for it in vain: secrets of webhooks need cryptography, once there are any."""
+    for kept_out in UNUSED:
+        if sys.modules.get(kept_out, sys) is None:
+            del sys.modules[kept_out]
 
 
 def pre_request(_worker: Any, request: Any) -> None:
