@@ -22,13 +22,25 @@ class Door:
         self.organisation_id = organisation_id
 
 
+class _Process:
+    """Whether what stands before no door sees nothing in this process, or everything."""
+
+    is_shut = False
+
+
 # None: there is no door, and everything is seen.
-_door: contextvars.ContextVar[Door | None] = contextvars.ContextVar("door", default=None)
+_door: contextvars.ContextVar[Door | None] = contextvars.ContextVar("door")
+
+
+def shut() -> None:
+    """Let this process see nothing, from now on, but behind a door, or where it is said that all rows are meant."""
+    _Process.is_shut = True
 
 
 def door() -> Door | None:
     """Return the door this work stands before; None: it sees all rows."""
-    return _door.get()
+    # A new one each time: opening it would let nobody through.
+    return _door.get(Door() if _Process.is_shut else None)
 
 
 @contextlib.contextmanager
@@ -43,7 +55,7 @@ def behind(door: Door) -> Iterator[None]:
 
 @contextlib.contextmanager
 def of_all_organisations() -> Iterator[None]:
-    """See all rows, in the middle of a request: for figures of the service as a whole, and never for a caller's data."""
+    """See all rows, in the web's process: for what concerns the service as a whole, and never to answer with a caller's data."""
     token = _door.set(None)
     try:
         yield

@@ -66,11 +66,12 @@ def _refuse_unsafe() -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    from models import session  # noqa: PLC0415 - see the remark above
+    from models import row_access, session  # noqa: PLC0415 - see the remark above
     from web import lookout, memory, patience, result_files  # noqa: PLC0415 - see the remark above
     from workers import celery, logs  # noqa: PLC0415 - see the remark above
 
     logs.configure()
+    row_access.shut()
     # What every process needs sooner or later is made before its memory is tidied, and before somebody waits for it.
     patience.impose()
     session.engine()

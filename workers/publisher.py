@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from models import admission, failpoints, session, settings, tally
+from models import admission, failpoints, row_access, session, settings, tally
 from models.admission import Admitted, Lane
 from models.failpoints import Point
 from workers import errors, routing
@@ -92,7 +92,8 @@ def publish(lanes: Iterable[Lane]) -> int:
         if time.monotonic() < _Broker.away_until:
             break
         try:
-            with session.transaction() as db:
+            # Whose turn it is depends on who else waits.
+            with row_access.of_all_organisations(), session.transaction() as db:
                 # Losing this mark in a crash of the database costs a second message, and the claim refuses that.
                 tally.relax(db)
                 admitted = admission.admit(db, lane, max_in_flight=settings.load().max_in_flight)
@@ -122,7 +123,7 @@ def send_all(admitted: Sequence[Admitted]) -> int:
 
 def _withdraw(unsent: Sequence[Admitted]) -> None:
     try:
-        with session.transaction() as db:
+        with row_access.of_all_organisations(), session.transaction() as db:
             admission.withdraw(db, [job.id for job in unsent])
     except errors.DATABASE_AWAY as error:
         # The sweep will look for their messages, and find none.

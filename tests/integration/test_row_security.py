@@ -68,6 +68,20 @@ def test_a_request_without_an_organisation_sees_nothing(stranger: Caller) -> Non
         assert {table.name: count(table) for table in PROTECTED} == dict.fromkeys([t.name for t in PROTECTED], 0)
 
 
+def test_a_process_that_is_shut_sees_nothing_unless_it_says_that_it_means_everything(
+    stranger: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_access._Process, "is_shut", True)
+    jobs_table = tables.Base.metadata.tables["jobs"]
+    assert count(jobs_table) == 0
+    with row_access.of_all_organisations():
+        assert count(jobs_table) > 0
+    door = row_access.door()
+    assert door is not None
+    door.open_for(stranger.organisation_id)
+    assert count(jobs_table) == 0, "there is no door to open where no request came in"
+
+
 @pytest.mark.parametrize("table", PROTECTED, ids=lambda table: table.name)
 def test_an_organisation_sees_its_own_rows_alone(table: sa.Table, caller: Caller, stranger: Caller) -> None:
     everybodys = count(table)
