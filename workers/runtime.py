@@ -68,7 +68,7 @@ class JobTask(task.Task):
         else:
             status = JobStatus.SUCCEEDED
         log.info("job ended", status=status, seconds=round(time.monotonic() - started, 3))
-        return running.lane_wants_more
+        return running
 
 
 def _claim(job_id: uuid.UUID) -> Job | None:
