@@ -11,6 +11,8 @@ from backports import zstd
 # Both are chosen for speed: an answer is compressed while somebody waits for it.
 GZIP_LEVEL = 4
 ZSTD_LEVEL = 3
+# Looking back over more of an answer gains little, and costs megabytes for each that is on its way.
+_ZSTD = {int(zstd.CompressionParameter.compression_level): ZSTD_LEVEL, int(zstd.CompressionParameter.window_log): 18}
 # What zlib calls the size of its window, and 16 more for gzip's header and trailer around it.
 _GZIP_BITS = zlib.MAX_WBITS + 16
 # Below this, an answer fits into one packet as it is.
@@ -80,5 +82,5 @@ def compressed_whole(data: bytes, coding: Coding) -> bytes:
 
 def _compressor(coding: Coding) -> _Compressor:
     if coding is Coding.ZSTD:
-        return zstd.ZstdCompressor(level=ZSTD_LEVEL)
+        return zstd.ZstdCompressor(options=_ZSTD)
     return zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_BITS)

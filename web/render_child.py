@@ -47,9 +47,9 @@ def render_start(fmt: str, header: Mapping[str, Any]) -> bytes:
     return _stream().render_start(fmt, header)
 
 
-def render_chunk(fmt: str, header: Mapping[str, Any], data: bytes, is_first: bool, target: str) -> None:  # noqa: FBT001 - a process pool passes arguments by position
-    """Render a chunk into a file that is there, and empty."""
-    Path(target).write_bytes(_stream().render_chunk(fmt, header, data, is_first))
+def render_chunk(fmt: str, header: Mapping[str, Any], source: str, is_first: bool, target: str) -> None:  # noqa: FBT001 - a process pool passes arguments by position
+    """Render a chunk, which is in a file, into another."""
+    Path(target).write_bytes(_stream().render_chunk(fmt, header, Path(source).read_bytes(), is_first))
 
 
 def render_end(fmt: str, header: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from models import result, session, settings
 from models.result import Chunk, StoredResult
@@ -57,24 +57,29 @@ def pieces(stored: StoredResult, fmt: formats.Format, header: dict[str, Any]) ->
     for position in itertools.count():
         if rows >= stored.row_count:
             break
-        chunk = read_chunk(stored.job_id, position)
-        yield from _rendered(fmt, header, chunk, is_first=position == 0)
-        rows += chunk.row_count
+        file, count = _rendered(stored, fmt, header, position)
+        with file:
+            while piece := os.read(file.fileno(), PIECE_BYTES):
+                yield piece
+        rows += count
     yield from _cut(pool.run(render_child.render_end, fmt.name, header))
 
 
-def _rendered(fmt: formats.Format, header: dict[str, Any], chunk: Chunk, *, is_first: bool) -> Iterator[bytes]:
+def _rendered(stored: StoredResult, fmt: formats.Format, header: dict[str, Any], position: int) -> tuple[BinaryIO, int]:
+    """Render a chunk into a file without a name; returns it, and how many rows it has. The chunk itself is held by nobody."""
     folder = settings.load().rendering_folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=folder, suffix=".rows")
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - there is no Path of an open descriptor
-        try:
-            render_pool.pool().run(render_child.render_chunk, fmt.name, header, chunk.data, is_first, name)
-        finally:
-            # From here on the file lives as long as it is open.
-            Path(name).unlink()
-        while piece := os.read(file.fileno(), PIECE_BYTES):
-            yield piece
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        source, target = Path(name) / "chunk", Path(name) / "rows"
+        count = _write_chunk(stored.job_id, position, source)
+        render_pool.pool().run(render_child.render_chunk, fmt.name, header, str(source), position == 0, str(target))
+        return target.open("rb", buffering=0), count
+
+
+def _write_chunk(job_id: uuid.UUID, position: int, target: Path) -> int:
+    chunk = read_chunk(job_id, position)
+    target.write_bytes(chunk.data)
+    return chunk.row_count
 
 
 def _cut(data: bytes) -> Iterator[bytes]:
