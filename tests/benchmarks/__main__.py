@@ -11,6 +11,7 @@ from cli.stack import Stack
 from tests.benchmarks import (
     accepts_against_delay,
     clv_against_lifetimes,
+    downloads,
     imports_against_peers,
     jobs_against_peers,
     reports_against_duckdb,
@@ -43,8 +44,11 @@ def main() -> None:
         "--sizes", type=int, nargs="+", default=[1_000_000, 10_000_000, 50_000_000], help="order lines of reports"
     )
     parser.add_argument("--reports", nargs="*", default=[], help="only these reports, as data grow")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the result that is downloaded")
     parser.add_argument(
-        "--only", choices=("reliability", "imports", "analytics", "growth", "clv"), help="one part of the benchmarks"
+        "--only",
+        choices=("reliability", "imports", "analytics", "growth", "clv", "downloads"),
+        help="one part of the benchmarks",
     )
     asked = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
@@ -54,6 +58,7 @@ def main() -> None:
         "analytics": _analytics,
         "growth": _growth,
         "clv": _clv,
+        "downloads": _downloads,
     }.items():
         if asked.only in (None, name):
             part(asked)
@@ -108,6 +113,11 @@ def _growth(asked: argparse.Namespace) -> None:
 
 def _clv(asked: argparse.Namespace) -> None:
     _table("clv against lifetimes, in one process", clv_against_lifetimes.measure(asked.clv_customers))
+
+
+def _downloads(asked: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name, Stack(home=Path(name) / "home") as stack:
+        _table("Downloads", downloads.measure(stack, Path(name), rows=asked.rows))
 
 
 if __name__ == "__main__":
