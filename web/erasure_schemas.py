@@ -47,7 +47,7 @@ class ErasurePlan(_Part):
     datasets: list[PlannedDataset]
     results: list[ErasureResult]
     uploads: list[uuid.UUID] = Field(description="Jobs whose kept file names the customer, or cannot be searched")
-    records: int = Field(description="Jobs that name the customer in their parameters, outcome or errors")
+    records: int = Field(description="Jobs and schedules that name the customer in their parameters, outcome or errors")
 
 
 class ErasedDataset(_Part):
@@ -88,7 +88,9 @@ class ErasureCertificate(_Part):
     datasets: list[ErasedDataset]
     results_removed: list[ErasureResult]
     uploads_removed: list[uuid.UUID] = Field(description="Jobs whose kept file was removed")
-    records_redacted: int = Field(description="Jobs whose row or events named the customer, and do not any more")
+    records_redacted: int = Field(
+        description="Jobs and schedules whose records named the customer, and do not any more"
+    )
     reports_cancelled: list[uuid.UUID] = Field(description="Reports that read the rows and took too long to finish")
     verified: bool
     verification: Verification

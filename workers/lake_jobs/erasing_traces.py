@@ -15,6 +15,7 @@ from models import erasure, erasure_traces, result, session, settings
 from models.erasure import Journal
 from models.erasure_traces import Stored
 from models.job import Job
+from workers.lake_jobs import erasing_schedules
 from workers.running_job import RunningJob
 
 BATCH = 50
@@ -49,16 +50,16 @@ def remove_results(job: RunningJob, mention: Mention) -> None:
 
 
 def count_records(job: RunningJob, mention: Mention) -> int:
-    """Return how many jobs name the person in their row or events; changes nothing."""
+    """Return how many jobs and schedules name the person in their row or events; changes nothing."""
     with session.transaction() as db:
         named = {one.id for batch in _job_batches(db, job, mention) for one, _ in batch}
         named |= {event.job_id for event, _ in _events(db, job, mention)}
         db.rollback()
-    return len(named.union(previews_of(job, mention)))
+    return len(named.union(previews_of(job, mention), erasing_schedules.named(job, mention)))
 
 
 def redact_records(job: RunningJob, mention: Mention) -> None:
-    """Let jobs, and what is logged of their ends, forget the person. The jobs themselves stay."""
+    """Let jobs, what is logged of their ends, and schedules forget the person. They themselves stay."""
     with session.transaction() as db:
         erasure.forget_ended(db, job.organisation_id, mention.customer_id)
         for batch in _job_batches(db, job, mention):
@@ -69,6 +70,7 @@ def redact_records(job: RunningJob, mention: Mention) -> None:
         for event, values in _events(db, job, mention):
             erasure_traces.rewrite_event(db, event.id, values)
             erasure.note(db, job.id, partial(Journal.redact, job_id=event.job_id))
+    erasing_schedules.redact(job, mention)
 
 
 def previews_of(job: RunningJob, mention: Mention) -> Iterator[uuid.UUID]:
