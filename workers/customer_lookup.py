@@ -10,6 +10,10 @@ from models import settings
 MEMORY = "512MB"
 
 
+class LookupFailedError(RuntimeError):
+    """The engine failed. Known here, because an error of its own would load the engine in the web process."""
+
+
 class VersionGoneError(LookupError):
     """A version that was the newest a moment ago cannot be read any more."""
 
@@ -19,7 +23,10 @@ def look(organisation_id: str, versions: Mapping[str, int], customer_id: str, ro
 
     Raises:
         VersionGoneError: one of the versions has been removed meanwhile.
+        LookupFailedError: the engine failed.
     """
+    import duckdb  # noqa: PLC0415 - heavy
+
     from analytics.datasets import customer_view  # noqa: PLC0415 - heavy
     from models import lake, lake_cache  # noqa: PLC0415 - heavy
 
@@ -34,4 +41,10 @@ def look(organisation_id: str, versions: Mapping[str, int], customer_id: str, ro
     limits = customer_view.Limits(
         rows=rows, memory=MEMORY, threads=configured.engine_threads, spill=configured.spill_folder
     )
-    return customer_view.look(sources, customer_id, limits)
+    try:
+        return customer_view.look(sources, customer_id, limits)
+    except duckdb.IOException as error:
+        # A file has been swept away between the two looks.
+        raise VersionGoneError(str(error)) from None
+    except duckdb.Error as error:
+        raise LookupFailedError(f"{type(error).__name__}: {error}") from None

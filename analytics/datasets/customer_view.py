@@ -117,8 +117,8 @@ class _Table:
         """Say how many rows were found, and show the newest."""
         moment, amount = MOMENTS[self._dataset], AMOUNTS.get(self._dataset)
         span = f"min({moment}), max({moment})" if moment in self._columns else "NULL, NULL"
-        row = self._connection.execute(f"SELECT count(*), {span} FROM {self._found}").fetchone()  # noqa: S608 - names of ours
-        count, first, last = row if row is not None else (0, None, None)
+        query = f"SELECT count(*), {span} FROM {self._found}"  # noqa: S608 - names of ours
+        ((count, first, last),) = self._connection.execute(query).fetchall()
         return {
             "dataset": self._dataset,
             "rows": count,

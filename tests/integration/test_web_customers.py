@@ -117,8 +117,8 @@ def test_with_the_command_line(client: Client) -> None:
         done = reckoner(client.stack, "customers", *arguments, key=client.key)
         return done.returncode, done.stdout, done.stderr
 
-    code, out, _ = customers("show", WHO)
-    assert code == 0
+    code, out, err = customers("show", WHO)
+    assert code == 0, err
     assert "orders\t0\t1\t2026-01-02\t2026-01-02\t10.00 GBP" in out
     assert f"O1\t{WHO}\t2026-01-02T00:00:00Z" in out
     assert json.loads(customers("show", WHO, "--json")[1])["datasets"][0]["rows"] == 1
