@@ -63,6 +63,7 @@ def accept(make: Callable[[Session], NewJob], key: Key | None = None, *, instead
     accepted = _accept_keyless(make, instead) if key is None else _accept_keyed(make, key, instead)
     if not accepted.replayed:
         failpoints.hit(Point.ACCEPT_AFTER_COMMIT)
+    if not (accepted.replayed or accepted.reused):
         limits.note_accepted_job(auth.caller().organisation_id)
     return accepted
 

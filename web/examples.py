@@ -23,15 +23,15 @@ _JOB: Mapping[str, Any] = {
 }
 
 
-def _links(collection: str, further: str) -> dict[str, str | None]:
+def _links(collection: str, *further: str) -> dict[str, str | None]:
     here = f"/v1/{collection}/{schemas.JOB_ID}"
     return {
         "self": here,
         "result": f"{here}/result" if collection == "reports" else None,
         "cancel": f"{here}/cancel",
         "rerun": f"{here}/rerun",
-        "events": None,
-        further: f"{here}/{further}",
+        "events": f"{here}/events",
+        **{name: f"{here}/{name}" for name in further},
     }
 
 
@@ -42,7 +42,7 @@ OF_MODEL: Mapping[str, Mapping[str, Any]] = {
         "type": "rfm",
         "params": {"timezone": "Europe/London", "currency": "GBP", "bins": 5, "method": "quantile"},
         "progress": {"phase": "compute", "done": 3, "total": 5},
-        "links": _links("reports", "manifest"),
+        "links": _links("reports", "rows", "manifest"),
     },
     "ImportJob": {
         **_JOB,
@@ -127,7 +127,7 @@ OF_MODEL: Mapping[str, Mapping[str, Any]] = {
             "result": None,
             "cancel": f"/v1/jobs/{schemas.JOB_ID}/cancel",
             "rerun": f"/v1/jobs/{schemas.JOB_ID}/rerun",
-            "events": None,
+            "events": f"/v1/jobs/{schemas.JOB_ID}/events",
         },
     },
     "ReportRequest": {"type": "rfm", "params": {"bins": 5}, "label": "Board meeting", "priority": 7},

@@ -132,6 +132,7 @@ def _report_links(job: Job) -> schemas.ReportLinks:
         cancel=f"{here}/cancel",
         rerun=f"{here}/rerun",
         events=f"{here}/events",
+        rows=f"{here}/rows",
         manifest=f"{here}/manifest",
     )
 

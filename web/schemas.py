@@ -190,6 +190,7 @@ class JobLinks(Answer):
 
 
 class ReportLinks(JobLinks):
+    rows: str = Field(description="The rows of its result, in pages")
     manifest: str = Field(description="How the result was made")
 
 

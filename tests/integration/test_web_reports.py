@@ -62,12 +62,15 @@ def test_a_submitted_report_is_a_job_as_the_contract_has_it(ready: Caller) -> No
         "reused": False,
         "error": None,
         "cancellation": None,
+        "schedule_id": None,
+        "due_at": None,
         "links": {
             "self": here,
             "result": f"{here}/result",
             "cancel": f"{here}/cancel",
             "rerun": f"{here}/rerun",
-            "events": None,
+            "events": f"{here}/events",
+            "rows": f"{here}/rows",
             "manifest": f"{here}/manifest",
         },
     }

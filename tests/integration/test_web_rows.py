@@ -23,7 +23,7 @@ def job(ready: Caller) -> dict[str, Any]:
 
 
 def rows_of(caller: Caller, job: dict[str, Any], query: str = "") -> Answer:
-    return caller.get(f"{job['links']['self']}/rows{query}")
+    return caller.get(f"{job['links']['rows']}{query}")
 
 
 def refused(answer: Answer) -> None:
@@ -34,7 +34,7 @@ def refused(answer: Answer) -> None:
 @pytest.mark.parametrize("limit", [1000, 700, 999])
 def test_the_pages_together_are_the_result(ready: Caller, job: dict[str, Any], limit: int) -> None:
     seen: list[list[Any]] = []
-    following: str | None = f"{job['links']['self']}/rows?limit={limit}"
+    following: str | None = f"{job['links']['rows']}?limit={limit}"
     while following is not None:
         page = ready.get(following)
         assert page.status_code == 200, page.text
