@@ -112,6 +112,7 @@ def _table(header: Mapping[str, Any], rows: list[list[str | None]]) -> str:
     if not rows:
         return f'<p style="{_QUIET};margin-top:18px">No rows: nothing in the data answers the question.</p>'
     columns = header["columns"][:COLUMNS_SHOWN]
+    are_times = [column["type"] == "timestamp" for column in columns]
     sides = ["right" if column["type"] in outline.NUMERIC else "left" for column in columns]
     heads = "".join(
         f'<th align="{side}" style="{_HEAD}">{_esc(outline.words(column["name"]))}</th>'
@@ -120,8 +121,8 @@ def _table(header: Mapping[str, Any], rows: list[list[str | None]]) -> str:
     lines = "".join(
         "<tr>"
         + "".join(
-            f'<td align="{side}" style="{_CELL}">{_esc(_short(cell))}</td>'
-            for cell, side in zip(row[:COLUMNS_SHOWN], sides, strict=True)
+            f'<td align="{side}" style="{_CELL}">{_esc(_short(cell, is_time=is_time))}</td>'
+            for cell, side, is_time in zip(row[:COLUMNS_SHOWN], sides, are_times, strict=True)
         )
         + "</tr>"
         for row in rows
@@ -166,9 +167,12 @@ def _closing(enclosed: Enclosed) -> list[str]:
     return lines
 
 
-def _short(cell: str | None) -> str:
+def _short(cell: str | None, *, is_time: bool) -> str:
+    """Cut a cell to what a narrow column has room for: of a time the date and the minute."""
     if cell is None:
         return outline.NULL
+    if is_time:
+        return cell[: len("2026-11-22T10:00")].replace("T", " ")
     return cell if len(cell) <= LONGEST_CELL else cell[: LONGEST_CELL - 1] + "…"
 
 
