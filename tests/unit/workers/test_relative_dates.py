@@ -1,6 +1,9 @@
 """Relative dates: what each means for one slot, in which zone, and what is refused."""
 
+import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -137,3 +140,17 @@ def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(RefusedError) as refused:
         resolve({"as_of": "soon", "range": {"last": "long"}})
     assert [error.pointer for error in refused.value.errors] == ["#/params/as_of", "#/params/range/last"]
+
+
+def test_the_page_says_what_they_mean() -> None:
+    """The tables of docs/schedules.md are true."""
+    page = (Path(__file__).parents[3] / "docs" / "schedules.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)`(?: \| `([^`]+)`)?", page, re.MULTILINE)
+    dates = [(asked, means) for asked, means, end in rows if not end and asked.split()[0] in list(relative.Anchor)]
+    ranges = [(json.loads(asked), start, end) for asked, start, end in rows if asked.startswith("{")]
+    assert (len(dates), len(ranges)) == (6, 4)
+    for asked, means in dates:
+        assert (asked, resolve({"start": asked})["start"]) == (asked, means)
+    for asked, start, end in ranges:
+        found = resolve({"range": asked})
+        assert (asked, found["start"], found["end"]) == (asked, start, end)
