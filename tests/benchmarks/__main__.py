@@ -14,6 +14,7 @@ from tests.benchmarks import (
     downloads,
     imports_against_peers,
     jobs_against_peers,
+    polls_and_watchers,
     reports_against_duckdb,
     reports_as_data_grow,
     reports_on_the_stack,
@@ -69,6 +70,8 @@ def _reliability(asked: argparse.Namespace) -> None:
         _table("Jobs per second, end to end, of no-op jobs", jobs_against_peers.measure(Path(name), jobs=asked.jobs))
     with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name:
         _table("Requests accepted", accepts_against_delay.measure(Path(name), requests=asked.requests))
+    with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name:
+        _table("Polls, and 200 who watch", polls_and_watchers.measure(Path(name), requests=asked.requests))
 
 
 def _imports(asked: argparse.Namespace) -> None:
