@@ -53,12 +53,14 @@ def _compare(report: str, dataset: str, path: Path, *, in_pandas: bool) -> dict[
             found.append(_run(way, report, dataset, path))
     ours, by_hand = (min(found, key=lambda run: run["seconds"]) for found in runs.values())
     stored = min(run["seconds_stored"] for run in runs["ours"])
+    processor = [min(run["processor"] for run in found) for found in runs.values()]
     figures = {
         "rows": ours["rows"],
         "seconds": ours["seconds"],
         "seconds stored": stored,
         "by hand": by_hand["seconds"],
         "ratio": ours["seconds"] / by_hand["seconds"],
+        "ratio of processor time": processor[0] / processor[1],
         "ratio stored": stored / by_hand["seconds"],
         "peak MB": max(run["peak_bytes"] for run in runs["ours"]) / 1e6,
         "peak MB by hand": max(run["peak_bytes"] for run in runs["by hand"]) / 1e6,
