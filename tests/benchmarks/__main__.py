@@ -106,7 +106,16 @@ def _analytics(asked: argparse.Namespace) -> None:
 
 
 def _growth(asked: argparse.Namespace) -> None:
-    names = ["rows", "seconds", "seconds stored", "by hand", "ratio", "ratio of processor time", "ratio stored", "pandas"]
+    names = [
+        "rows",
+        "seconds",
+        "seconds stored",
+        "by hand",
+        "ratio",
+        "ratio of processor time",
+        "ratio stored",
+        "pandas",
+    ]
     names += ["peak MB", "peak MB by hand", "peak MB pandas"]
     print(f"\n| report | order lines | {' | '.join(names)} |\n|---|---:|{'---:|' * len(names)}")
     for report, lines, figures in reports_as_data_grow.measure(asked.sizes, asked.reports):
