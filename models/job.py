@@ -55,6 +55,12 @@ class Job(Base):
         Index(
             "ix_jobs_schedule_newest", "schedule_id", text("id DESC"), postgresql_where=text("schedule_id IS NOT NULL")
         ),
+        Index("ix_jobs_schedule_slot", "schedule_id", "due_at", postgresql_where=text("schedule_id IS NOT NULL")),
+        Index(
+            "ix_jobs_schedule_unfinished",
+            "schedule_id",
+            postgresql_where=text("schedule_id IS NOT NULL AND finished_at IS NULL"),
+        ),
         Index(
             "ix_jobs_waiting",
             "organisation_id",

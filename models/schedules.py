@@ -11,12 +11,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from models.job import Job
-from models.job_states import UNFINISHED, JobStatus
+from models.job_states import JobStatus
 from models.schedule import OccurrenceStatus, Schedule, ScheduleOccurrence
 
 _COUNTING = text("SELECT pg_advisory_xact_lock(hashtextextended(:organisation, 6384001))")
 _ACTIVE = and_(Schedule.deleted_at.is_(None), Schedule.paused_at.is_(None))
-_UNFINISHED_JOB = exists().where(Job.schedule_id == Schedule.id, Job.status.in_(UNFINISHED))
+# Said in the words of the index that has the few jobs of which it is true.
+_UNFINISHED = Job.finished_at.is_(None)
+_UNFINISHED_JOB = exists().where(Job.schedule_id == Schedule.id, _UNFINISHED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,7 @@ def lock_unsettled(session: Session, *, but: Collection[uuid.UUID]) -> Schedule 
             ScheduleOccurrence.status == OccurrenceStatus.FIRED,
             ScheduleOccurrence.settled_at.is_(None),
             Job.id == ScheduleOccurrence.job_id,
-            Job.status.not_in(UNFINISHED),
+            ~_UNFINISHED,
         )
         .correlate(Schedule)
     )
@@ -143,7 +145,7 @@ def decide(session: Session, schedule: Schedule, decision: Decision) -> bool:
 
 
 def has_unfinished_job(session: Session, schedule: Schedule) -> bool:
-    unfinished = exists().where(Job.schedule_id == schedule.id, Job.status.in_(UNFINISHED))
+    unfinished = exists().where(Job.schedule_id == schedule.id, _UNFINISHED)
     return bool(session.scalar(select(unfinished)))
 
 
@@ -166,7 +168,7 @@ def ended(session: Session, schedule: Schedule) -> list[tuple[ScheduleOccurrence
             ScheduleOccurrence.schedule_id == schedule.id,
             ScheduleOccurrence.status == OccurrenceStatus.FIRED,
             ScheduleOccurrence.settled_at.is_(None),
-            Job.status.not_in(UNFINISHED),
+            ~_UNFINISHED,
         )
         .order_by(Job.finished_at, ScheduleOccurrence.due_at)
     )

@@ -26,6 +26,18 @@ def upgrade() -> None:
         ["schedule_id", sa.text("id DESC")],
         postgresql_where=sa.text("schedule_id IS NOT NULL"),
     )
+    op.create_index(
+        "ix_jobs_schedule_slot",
+        "jobs",
+        ["schedule_id", "due_at"],
+        postgresql_where=sa.text("schedule_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_jobs_schedule_unfinished",
+        "jobs",
+        ["schedule_id"],
+        postgresql_where=sa.text("schedule_id IS NOT NULL AND finished_at IS NULL"),
+    )
 
 
 def _create_schedules() -> None:
@@ -131,7 +143,8 @@ def _create_occurrences() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("ix_jobs_schedule_newest", "jobs")
+    for name in ("ix_jobs_schedule_unfinished", "ix_jobs_schedule_slot", "ix_jobs_schedule_newest"):
+        op.drop_index(name, "jobs")
     op.drop_constraint(op.f("fk_jobs_schedule_id"), "jobs", type_="foreignkey")
     op.drop_column("jobs", "due_at")
     op.drop_column("jobs", "schedule_id")
