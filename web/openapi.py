@@ -22,6 +22,7 @@ PATH_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "schedule_id": {"type": "string", "format": "uuid"},
     "webhook_id": {"type": "string", "format": "uuid"},
     "delivery_id": {"type": "string", "format": "uuid"},
+    "key_id": {"type": "string", "format": "uuid"},
     "version": {"type": "integer", "minimum": 0},
 }
 REFERENCE = "#/components/schemas/{model}"
