@@ -5,7 +5,7 @@ from flask import json
 from werkzeug.middleware import proxy_fix
 
 from models import settings
-from web import compressed_answers, errors, limits, request_log, row_door
+from web import compressed_answers, converters, errors, limits, request_log, row_door
 from web.resources import (
     api_keys,
     customers,
@@ -52,6 +52,7 @@ def create_app() -> flask.Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_JSON_BODY
     # An address has one spelling: a redirect to the right one would lose the body of a POST.
     app.url_map.merge_slashes = False
+    app.url_map.converters["id"] = converters.Id
     request_log.register(app)
     errors.register(app)
     compressed_answers.register(app)

@@ -4,11 +4,11 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from models.delivery import Channel, DeliveryStatus, Outcome
 from models.outbox import EventType
-from web import schemas
+from web import moments, schemas
 from web.schemas import Answer, Request
 
 MOST_RECEIVERS = 20
@@ -85,9 +85,13 @@ class ReportRequest(schemas.ReportRequest):
     deliveries: Receivers = Field(default_factory=list)
 
 
+GROUPS = tuple(dict.fromkeys(f"{known.partition('.')[0]}.*" for known in EventType))
+EVENTS = ("*", *GROUPS, *(known.value for known in EventType))
+Event = Annotated[str, WithJsonSchema({"type": "string", "enum": list(EVENTS)})]
+
+
 def _known_event(event: str) -> str:
-    groups = {f"{known.partition('.')[0]}.*" for known in EventType}
-    if event == "*" or event in groups or event in set(EventType):
+    if event in EVENTS:
         return event
     raise ValueError(f"there is no event {event!r}; there are {', '.join(EventType)}, groups such as report.*, and *")
 
@@ -105,7 +109,7 @@ class WebhookRequest(_Events):
     url: str = Field(
         max_length=LONGEST_URL, description="Where to POST: `https://…`", examples=["https://example.com/hook"]
     )
-    events: list[str] = Field(
+    events: list[Event] = Field(
         default=["*"], min_length=1, max_length=50, description="Event types, groups such as `report.*`, or `*` for all"
     )
     description: str | None = Field(default=None, max_length=200, description="A few words of your own")
@@ -115,7 +119,7 @@ class WebhookChange(_Events):
     """What is to be different; what is left out stays as it is."""
 
     url: str | None = Field(default=None, max_length=LONGEST_URL)
-    events: list[str] | None = Field(default=None, min_length=1, max_length=50)
+    events: list[Event] | None = Field(default=None, min_length=1, max_length=50)
     description: str | None = Field(default=None, max_length=200)
 
     @model_validator(mode="after")
@@ -198,14 +202,7 @@ class RedeliverQuery(Request):
 
 
 class RedeliverToWebhookQuery(RedeliverQuery):
-    since: datetime | None = Field(default=None, description="Only those made at this time or later")
-
-    @field_validator("since")
-    @classmethod
-    def _has_a_zone(cls, since: datetime | None) -> datetime | None:
-        if since is not None and since.tzinfo is None:
-            raise ValueError("say the zone, such as 2026-11-22T10:00:00Z")
-        return since
+    since: moments.Moment | None = Field(default=None, description="Only those made at this time or later")
 
 
 class Redelivered(Answer):

@@ -4,19 +4,14 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from models.api_key import Scope
+from web import moments
 from web.schemas import Answer, Request
 
 LONGEST_OVERLAP = 7 * 86_400
 KEY_ID = "0198c2f0-7a1e-7c55-9d2b-3f6c1d0a4e21"
-
-
-def _has_zone(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("say the zone, such as 2027-01-31T00:00:00Z")
-    return moment
 
 
 Name = Annotated[str, Field(min_length=1, max_length=100, description="What the key is for", examples=["nightly sync"])]
@@ -31,7 +26,7 @@ class KeyRequest(Request):
         "includes its read scope",
         examples=[["reports:read", "datasets:write"]],
     )
-    expires_at: Annotated[datetime, AfterValidator(_has_zone)] | None = Field(
+    expires_at: moments.Moment | None = Field(
         default=None, description="From then on it is worth nothing. Null or left out: it works until it is revoked"
     )
 

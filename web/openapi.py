@@ -156,7 +156,11 @@ def _operation(operation: Operation, components: _Components) -> dict[str, Any]:
 
 
 def _body(model: type[pydantic.BaseModel], components: _Components) -> dict[str, Any]:
-    return _report_request(components) if model is delivery_schemas.ReportRequest else components.reference(model, "validation")
+    return (
+        _report_request(components)
+        if model is delivery_schemas.ReportRequest
+        else components.reference(model, "validation")
+    )
 
 
 def _report_request(components: _Components) -> dict[str, Any]:
@@ -166,10 +170,15 @@ def _report_request(components: _Components) -> dict[str, Any]:
         {
             "title": kind.title,
             "properties": {"type": {"const": name}, "params": components.reference(kind.params, "validation")},
+            "required": ["type", *(["params"] if _demands_something(kind.params) else [])],
         }
         for name, kind in registry.REPORT_TYPES.items()
     ]
     return {"allOf": [base, {"oneOf": variants}]}
+
+
+def _demands_something(model: type[pydantic.BaseModel]) -> bool:
+    return any(field.is_required() for field in model.model_fields.values())
 
 
 def _path_parameters(operation: Operation) -> Iterable[dict[str, Any]]:

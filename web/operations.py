@@ -234,7 +234,7 @@ IMPORTS = (
             304: Reply("Unchanged since it was fetched with this ETag", media_types=(), headers=("ETag",)),
         },
         scopes=(Scope.DATASETS_READ,),
-        query=schemas.ResultQuery,
+        query=schemas.RejectsQuery,
         problems=(
             *NO_SUCH_JOB,
             problem_types.NOT_ACCEPTABLE,

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from analytics.catalogue.parameters import TimeZone
 from models import new_job
 from models.job_states import JobStatus
 from models.schedule import CatchUp, OccurrenceStatus, Overlap, PauseReason
-from web import delivery_schemas, schemas
+from web import delivery_schemas, moments, schemas
 from workers.schedules import recurrence
 
 SCHEDULE_ID = "0198c2f0-9b11-7d02-8a6e-51c0b7d2e9f4"
@@ -45,7 +45,7 @@ def _near(moment: datetime) -> datetime:
 
 
 Cron = Annotated[str, Field(min_length=1, max_length=recurrence.LONGEST), AfterValidator(_cron)]
-Moment = Annotated[AwareDatetime, AfterValidator(_near)]
+Moment = Annotated[moments.Moment, AfterValidator(_near)]
 Count = Annotated[int, Field(strict=True)]
 
 

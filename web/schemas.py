@@ -4,12 +4,12 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from analytics.datasets.preview import Preview
 from models import transitions
 from models.job_states import JobKind, JobStatus
-from web import erasure_schemas
+from web import erasure_schemas, formats, moments
 
 Item = TypeVar("Item")
 
@@ -69,11 +69,22 @@ class RerunQuery(WaitQuery):
     )
 
 
-class ResultQuery(Request):
-    format: str | None = Field(default=None, max_length=16, description="Format of the answer; wins over `Accept`")
+def _format_of(available: tuple[formats.Format, ...]) -> WithJsonSchema:
+    """Say which formats there are; another one is a matter of 406, whose answer lists them, and not of validation."""
+    return WithJsonSchema({"type": "string", "enum": [one.name for one in available]})
 
 
-class ReportResultQuery(ResultQuery):
+FORMAT = "Format of the answer; wins over `Accept`"
+FormatOfResult = Annotated[str, Field(max_length=16), _format_of(formats.OF_RESULT)]
+FormatOfRejects = Annotated[str, Field(max_length=16), _format_of(formats.OF_REJECTS)]
+
+
+class RejectsQuery(Request):
+    format: FormatOfRejects | None = Field(default=None, description=FORMAT)
+
+
+class ReportResultQuery(Request):
+    format: FormatOfResult | None = Field(default=None, description=FORMAT)
     chart: int = Field(default=0, ge=0, le=99, description="Which chart a picture (svg, png) shows, counted from 0")
 
 
@@ -89,10 +100,10 @@ class ListQuery(Request):
         default=None, pattern=r"^[a-z][a-z0-9_]{0,63}$", description="Report type, or dataset of an import"
     )
     status: JobStatus | None = Field(default=None, description="Only jobs in this state")
-    created_after: AwareDatetime | None = Field(
+    created_after: moments.Moment | None = Field(
         default=None, description="Only jobs accepted at this time or later; it has a time zone, such as `Z`"
     )
-    created_before: AwareDatetime | None = Field(
+    created_before: moments.Moment | None = Field(
         default=None, description="Only jobs accepted before this time, so that spans of time join without overlap"
     )
 

@@ -53,7 +53,7 @@ def listing() -> flask.Response:
     return job_views.listing(query.read(schemas.ListQuery), path=PATH, kinds=[JobKind.IMPORT])
 
 
-@blueprint.get("/<job_id>")
+@blueprint.get("/<id:job_id>")
 @auth.requires(Scope.DATASETS_READ)
 def show(job_id: str) -> flask.Response:
     return job_views.show(job_id, JobKind.IMPORT)
@@ -74,7 +74,7 @@ def rerun(job_id: str) -> flask.Response:
 @blueprint.get("/<job_id>/rejects")
 @auth.requires(Scope.DATASETS_READ)
 def rejects(job_id: str) -> flask.Response:
-    wanted = query.read(schemas.ResultQuery).format
+    wanted = query.read(schemas.RejectsQuery).format
     job = job_views.find(job_id, JobKind.IMPORT)
     fmt = formats.chosen(wanted, formats.OF_REJECTS)
     return results.answer(job, results.stored_result(job), fmt, words=f"{job.type}-rejects")

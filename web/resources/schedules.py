@@ -44,11 +44,10 @@ LAST_MOMENT = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microsecon
 def create() -> flask.Response:
     options = query.read(shapes.CreateQuery)
     request, raw = _request(shapes.ScheduleRequest, json_body.read())
+    key = idempotency_key.bind(idempotency_key.given(), {"body": raw})
     if options.dry_run:
         return _preview_of(request, count=shapes.PreviewQuery().n)
-    made = once.effect(
-        idempotency_key.bind(idempotency_key.given(), {"body": raw}), lambda db: _made(db, request), _known
-    )
+    made = once.effect(key, lambda db: _made(db, request), _known)
     response = _answer(made.made, status=201)
     response.headers["Location"] = f"{PATH}/{made.made.id}"
     response.headers.update(made.headers)
@@ -83,7 +82,7 @@ def listing() -> flask.Response:
     return job_object.as_json(schemas.Page(data=data, next=following))
 
 
-@blueprint.get("/<schedule_id>")
+@blueprint.get("/<id:schedule_id>")
 @auth.requires(Scope.SCHEDULES)
 def show(schedule_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
@@ -92,7 +91,7 @@ def show(schedule_id: str) -> flask.Response:
     return _answer(shown)
 
 
-@blueprint.patch("/<schedule_id>")
+@blueprint.patch("/<id:schedule_id>")
 @auth.requires(Scope.SCHEDULES)
 def change(schedule_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
@@ -107,7 +106,7 @@ def change(schedule_id: str) -> flask.Response:
     return _answer(shown)
 
 
-@blueprint.delete("/<schedule_id>")
+@blueprint.delete("/<id:schedule_id>")
 @auth.requires(Scope.SCHEDULES)
 def delete(schedule_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
