@@ -46,16 +46,15 @@ def measure(folder: Path, *, requests: int = 3_000) -> dict[str, float]:
     }
     with _ours(folder) as (stack, ours, key), _bare(folder) as bare:
         paths = _submit(stack, key, WATCHERS)
-        memory = {"megabytes at first": _private_megabytes(ours)}
         for _ in range(ROUNDS):
             runs["bare flask"].append(_load(folder, bare, requests))
             runs["alone"].append(_load(folder, ours, requests))
-            memory.setdefault("megabytes before watchers", _private_megabytes(ours))
-            with _watchers(folder, ours, key, paths):
-                runs["with watchers"].append(_load(folder, ours, requests))
-                with _progress(stack):
-                    runs["with active watchers"].append(_load(folder, ours, requests))
-                memory["megabytes with watchers"] = _private_megabytes(ours)
+        memory = {"megabytes alone": _private_megabytes(ours)}
+        with _watchers(folder, ours, key, paths):
+            memory["megabytes with watchers"] = _private_megabytes(ours)
+            runs["with watchers"] = [_load(folder, ours, requests) for _ in range(ROUNDS)]
+            with _progress(stack):
+                runs["with active watchers"] = [_load(folder, ours, requests) for _ in range(ROUNDS)]
     figures = {
         f"{name} {figure}": statistics.median(run[figure] for run in of_name)
         for name, of_name in runs.items()
