@@ -236,7 +236,7 @@ class ScheduleObject(schemas.Answer):
     created_at: datetime
     updated_at: datetime
     revision: int = Field(
-        description="Counts the changes that were asked for; the ETag to send as `If-Match` says the same"
+        description="Counts the changes of what it was made of; the ETag, which `If-Match` takes, says the same"
     )
     links: ScheduleLinks
 
