@@ -28,7 +28,7 @@ def test_whoever_listens_is_told_at_once(stack: Stack, client: Client) -> None:
     try:
         wait_for(lambda: client.http.get("/v1/webhooks").json()["data"] or None, seconds=60)
         imported = client.import_("orders", ORDERS)
-        report = client.report("rfm", bins=2)
+        report = client.finish(client.submit("rfm", bins=2))
         said = [json.loads(line) for line in listener.communicate(timeout=60)[0].splitlines()]
     finally:
         listener.kill()
