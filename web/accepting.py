@@ -59,13 +59,26 @@ def accept(make: Callable[[Session], NewJob], key: Key | None = None, *, instead
         problems.Problem: the key belongs to another request, or to one that is not decided yet; or the organisation has too
             many unfinished jobs.
     """
-    require_room(key.text if key is not None else None)
+    try:
+        require_room(key.text if key is not None else None)
+    except problems.Problem:
+        # What is there already needs no room.
+        if instead is None or not _is_there(make, instead):
+            raise
     accepted = _accept_keyless(make, instead) if key is None else _accept_keyed(make, key, instead)
     if not accepted.replayed:
         failpoints.hit(Point.ACCEPT_AFTER_COMMIT)
     if not (accepted.replayed or accepted.reused):
         limits.note_accepted_job(auth.caller().organisation_id)
     return accepted
+
+
+def _is_there(make: Callable[[Session], NewJob], instead: Reuse) -> bool:
+    with session.statement() as db:
+        new = make(db)
+        key = new.reuse_key
+        found = None if key is None else reuse.find(db, new.organisation_id, key, max_age=instead.max_age)
+    return found is not None
 
 
 def require_room(key: str | None) -> None:

@@ -16,8 +16,10 @@ from analytics.catalogue import registry
 from models import erasure_traces, reuse, session, settings, transitions
 from models.job_states import JobKind, Reason
 from models.new_job import NewJob
+from models.organisation import Organisation
 from tests.integration import erasures, web_api
 from tests.integration.web_api import Answer, Caller
+from web import limits
 from workers import report_identity
 
 TABLE = pa.table({"n": [1]})
@@ -259,6 +261,19 @@ def _at_once(caller: Caller, *, keyed: bool) -> list[Answer]:
 def _elsewhere(caller: Caller) -> Caller:
     """The same caller with a client of its own: Flask's is not made for threads."""
     return Caller(caller.http.application.test_client(), caller.organisation_id, caller.secret)
+
+
+def test_what_is_there_needs_no_room(ready: Caller) -> None:
+    with session.transaction() as db:
+        db.get_one(Organisation, ready.organisation_id).max_unfinished = 1
+    job = finished(ready)
+    # Otherwise it would be a moment before the end of the job is noticed.
+    limits._known_of_process.cache_clear()
+    under_way = asked(ready, params={"bins": 5})
+    assert ask(ready, params={"bins": 6}).json["type"] == "/docs/problems/too-many-jobs"
+    assert ask(ready, max_age=0).json["type"] == "/docs/problems/too-many-jobs"
+    assert ask(ready).json["id"] == job["id"]
+    assert ask(ready, key="k", params={"bins": 5}).json["id"] == under_way["id"]
 
 
 def test_a_dry_run_says_which_job_would_be_used(ready: Caller) -> None:
