@@ -208,14 +208,18 @@ def test_a_missed_slot_can_be_run_and_asks_what_it_would_have_asked(ready: web_a
 
 
 def test_a_preview_shows_what_will_be_asked_and_what_could_not(ready: web_api.Caller) -> None:
-    here = f"/v1/schedules/{made(ready, cron='0 0 15 * *', params={'range': {'this': 'month'}})['id']}"
-    assert ready.patch(here, {"cron": "0 0 1,15 * *"}).status_code in {200, 422}
-    slots = ready.get(f"{here}/preview?n=4").json["slots"]
-    assert len(slots) == 4
-    for slot in slots:
-        first = slot["local"][8:10] == "01"
-        assert (slot["params"] is None) == first
-        assert (slot["problem"] is not None) == first
+    to_date = {"cron": "0 0 1,15 * *", "params": {"range": {"this": "month"}}}
+    with schedule_hands.scheduled(ready, **to_date) as schedule:
+        found = ready.get(f"/v1/schedules/{schedule.id}/preview?n=4").json
+    assert [slot["local"] for slot in found["slots"]] == [
+        f"2025-{day}T00:00:00+00:00" for day in ("03-15", "04-01", "04-15", "05-01")
+    ]
+    for slot in found["slots"]:
+        # On the first, the month to date is empty.
+        nothing = slot["local"][8:10] == "01"
+        assert (slot["params"] is None, slot["problem"] is not None) == (nothing, nothing)
+    assert found["slots"][0]["params"]["end"] == "2025-03-15T00:00:00Z"
+    assert found["rows"] == 42
 
 
 def test_others_ids_and_scopes(ready: web_api.Caller) -> None:
