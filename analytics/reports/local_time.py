@@ -1,4 +1,4 @@
-"""Local time by the few moments at which a zone changes its offset: a tenth of the cost of asking the engine per row."""
+"""Local time by the few moments at which a zone changes its offset: far cheaper than asking the engine for every row."""
 
 import functools
 from collections.abc import Sequence
