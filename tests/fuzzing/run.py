@@ -1,0 +1,134 @@
+"""Schemathesis against a running stack: `python -m tests.fuzzing.run world.json SHARE [options of schemathesis run]`.
+
+Of the cases that cover the schema, one in SHARE is sent. The document says what is sent; which ids exist is known from the
+world. See `schemathesis.toml` beside this for the checks.
+"""
+
+import itertools
+import re
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from schemathesis.cli import schemathesis as command_line
+from schemathesis.generation.meta import TestPhase
+
+from tests.fuzzing import checks
+from tests.fuzzing.world import World
+
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+# One request in so many keeps the id that was made up, and sees what 404 looks like.
+MADE_UP = 6
+EVENT = {
+    "type": "object",
+    "required": ["event", "id", "data"],
+    "properties": {
+        "event": {"enum": ["state", "progress"]},
+        "id": {"type": "string", "pattern": "^[0-9]+(-[0-9a-f]+)?$"},
+        "data": {"type": "string", "pattern": r'^\{"job":.*\}$'},
+    },
+}
+WAIT = re.compile(r"wait\s*=\s*\"?\d+", re.IGNORECASE)
+# Parameters in the path and what there is in the world; an operation with ids of its own takes those.
+KINDS = {
+    "schedule_id": "schedules",
+    "webhook_id": "webhooks",
+    "delivery_id": "deliveries",
+    "key_id": "api-keys",
+    "customer_id": "customers",
+}
+
+
+def main(arguments: list[str]) -> None:
+    world = World.read(Path(arguments[0]))
+    checks.register()
+    schemathesis.hook("before_load_schema")(describe_events)
+    schemathesis.hook("before_call")(Aim(world))
+    schemathesis.hook("filter_case")(Share(int(arguments[1])))
+    command_line(
+        [
+            f"--config-file={CONFIGURATION}",
+            "run",
+            f"{world.url}/openapi.json",
+            "--header",
+            f"Authorization: Bearer {world.key}",
+            *arguments[2:],
+        ]
+    )
+
+
+def describe_events(_context: Any, raw_schema: dict[str, Any]) -> None:
+    """Let it judge each event. OpenAPI 3.1 has words only for the stream as a whole, which is text."""
+    for methods in raw_schema["paths"].values():
+        for operation in methods.values():
+            for response in operation["responses"].values():
+                stream = response.get("content", {}).get("text/event-stream")
+                if stream is not None:
+                    stream["schema"] = EVENT
+
+
+class Share:
+    """Lets one in so many cases of the phase that covers the schema through, of each operation the first one."""
+
+    __name__ = "filter_case"
+
+    def __init__(self, one_in: int) -> None:
+        self._one_in = one_in
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, _context: Any, case: Any) -> bool:
+        if case.meta is None or case.meta.phase.name is not TestPhase.COVERAGE:
+            return True
+        self._seen[case.operation.label] += 1
+        return self._seen[case.operation.label] % self._one_in == 1 % self._one_in
+
+
+class Aim:
+    """Before a request goes out: ids that are well-formed become ids that exist, and waits short ones."""
+
+    __name__ = "before_call"
+
+    def __init__(self, world: World) -> None:
+        self._pools: dict[str, Iterator[str]] = {kind: itertools.cycle(ids) for kind, ids in world.ids.items() if ids}
+        self._count = itertools.count(1)
+
+    def __call__(self, _context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
+        if next(self._count) % MADE_UP:
+            self._aim(case)
+        _hurry(case)
+
+    def _aim(self, case: Any) -> None:
+        named = case.operation.definition.raw.get("operationId", "")
+        for parameter, value in dict(case.path_parameters or {}).items():
+            pool = self._pools.get(named) or self._pools.get(KINDS.get(parameter) or case.path.split("/")[2])
+            if pool is not None and _is_well_formed(parameter, value):
+                case.path_parameters[parameter] = next(pool)
+
+
+def _is_well_formed(parameter: str, value: object) -> bool:
+    if parameter == "version" or not isinstance(value, str):
+        return False
+    if parameter in {"name", "customer_id"}:
+        return value != ""
+    try:
+        return str(uuid.UUID(value)) == value.lower()
+    except ValueError:
+        return False
+
+
+def _hurry(case: Any) -> None:
+    """Whether it waits half a minute or not at all makes no other answer."""
+    wait = (case.query or {}).get("wait")
+    if isinstance(wait, int) and 0 < wait <= 30:
+        case.query["wait"] = 1
+    prefer = (case.headers or {}).get("Prefer")
+    if isinstance(prefer, str):
+        case.headers["Prefer"] = WAIT.sub("wait=1", prefer)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
