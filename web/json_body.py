@@ -10,6 +10,8 @@ import flask
 from web import body_errors, problem_types, problems
 
 MAX_DEPTH = 64
+# Above it a float stands for more than one integer.
+LARGEST_EXACT = 2**53
 
 
 def read(*, also: str | None = None) -> dict[str, Any]:
@@ -54,7 +56,9 @@ def _receive() -> bytes:
 def parse(raw: bytes) -> Any:
     """Parse JSON strictly: UTF-8, no repeated keys, no NaN, nothing PostgreSQL's jsonb cannot hold."""
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique, parse_float=_number, parse_constant=_refuse_constant
+        )
     except UnicodeDecodeError as error:
         raise _malformed(f"The body is not UTF-8 (byte {error.start}).") from error
     except json.JSONDecodeError as error:
@@ -80,6 +84,12 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
             raise _malformed(f"The body has the key {name!r} twice in one object.")
         members[name] = value
     return members
+
+
+def _number(text: str) -> int | float:
+    """JSON has one kind of number: 5.0 is the integer 5."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < LARGEST_EXACT else value
 
 
 def _refuse_constant(name: str) -> Any:

@@ -9,8 +9,18 @@ import pydantic
 from pydantic.json_schema import JsonSchemaMode
 
 from analytics.catalogue import registry
-from web import delivery_schemas, examples, idempotency_key, operations, problem_types, problems, schemas
-from web.operation import FILE_BODY, Operation, Reply
+from web import (
+    delivery_schemas,
+    examples,
+    formats,
+    idempotency_key,
+    operation_examples,
+    operations,
+    problem_types,
+    problems,
+    schemas,
+)
+from web.operation import FILE_BODY, Operation
 from web.problem_types import ProblemType
 
 VERSION = "1"
@@ -125,12 +135,32 @@ class _Components:
         """Return the schema of a type, its named parts moved to the components."""
         made = pydantic.TypeAdapter(model).json_schema(mode=mode, ref_template=REFERENCE)
         schema: dict[str, Any] = _without_null_defaults(made)
-        self.schemas.update(schema.pop("$defs", {}))
-        if isinstance(model, type) and issubclass(model, pydantic.BaseModel):
-            name = schema.get("title", model.__name__).replace("[", "_").replace("]", "").replace(", ", "_")
+        if not (isinstance(model, type) and issubclass(model, pydantic.BaseModel)):
+            return self._keep(schema, "")
+        name = schema.get("title", model.__name__).replace("[", "_").replace("]", "").replace(", ", "_")
+        schema = self._keep(schema, name)
+        if self.schemas.setdefault(name, schema) != schema:
+            name += "Sent" if mode == "validation" else "Answered"
             self.schemas[name] = schema
-            return {"$ref": REFERENCE.format(model=name)}
-        return schema
+        return {"$ref": REFERENCE.format(model=name)}
+
+    def _keep(self, schema: dict[str, Any], owner: str) -> dict[str, Any]:
+        """Move the named parts of a schema to the components; a name that already means another part gets its owner's."""
+        parts = schema.pop("$defs", {})
+        taken = {name for name, part in parts.items() if self.schemas.get(name, part) != part}
+        renamed = {REFERENCE.format(model=name): REFERENCE.format(model=f"{owner}{name}") for name in taken}
+        for name, part in parts.items():
+            self.schemas[f"{owner}{name}" if name in taken else name] = _renamed(part, renamed)
+        moved: dict[str, Any] = _renamed(schema, renamed)
+        return moved
+
+
+def _renamed(node: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: names.get(value, value) if key == "$ref" else _renamed(value, names) for key, value in node.items()
+        }
+    return [_renamed(member, names) for member in node] if isinstance(node, list) else node
 
 
 def _operation(operation: Operation, components: _Components) -> dict[str, Any]:
@@ -138,7 +168,7 @@ def _operation(operation: Operation, components: _Components) -> dict[str, Any]:
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "parameters": [*_path_parameters(operation), *_query_parameters(operation.query), *_headers_read(operation)],
+        "parameters": [_with_example(operation, parameter) for parameter in _parameters(operation)],
         "responses": _responses(operation, components),
     }
     if operation.scopes:
@@ -148,11 +178,36 @@ def _operation(operation: Operation, components: _Components) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = {
             "required": operation.body_required,
-            "content": {"application/json": {"schema": _body(operation.body, components)}},
+            "content": {
+                "application/json": {
+                    "schema": _body(operation.body, components),
+                    "example": operation_examples.body(operation.name),
+                }
+            },
         }
     elif operation.file_body:
-        described["requestBody"] = {"required": operation.body_required, "content": dict(FILE_BODY)}
+        content = {media_type: _file(media_type, described) for media_type, described in FILE_BODY.items()}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
     return described
+
+
+def _file(media_type: str, described: Mapping[str, Any]) -> dict[str, Any]:
+    example = operation_examples.FILES.get(media_type)
+    return {**described, **({"example": example} if example is not None else {})}
+
+
+def _parameters(operation: Operation) -> Iterable[dict[str, Any]]:
+    return (*_path_parameters(operation), *_query_parameters(operation.query), *_headers_read(operation))
+
+
+def _with_example(operation: Operation, parameter: dict[str, Any]) -> dict[str, Any]:
+    example = operation_examples.parameter(operation.name, parameter["in"], parameter["name"])
+    if "content" in parameter:
+        return {
+            **parameter,
+            "content": {media: {**one, "example": example} for media, one in parameter["content"].items()},
+        }
+    return {**parameter, "example": example}
 
 
 def _body(model: type[pydantic.BaseModel], components: _Components) -> dict[str, Any]:
@@ -178,7 +233,8 @@ def _report_request(components: _Components) -> dict[str, Any]:
 
 
 def _demands_something(model: type[pydantic.BaseModel]) -> bool:
-    return any(field.is_required() for field in model.model_fields.values())
+    """Tell whether there is something that neither has a default nor is filled in for the organisation."""
+    return bool(model.model_json_schema().get("required"))
 
 
 def _path_parameters(operation: Operation) -> Iterable[dict[str, Any]]:
@@ -248,7 +304,7 @@ def _headers_read(operation: Operation) -> Iterable[dict[str, Any]]:
 
 
 def _responses(operation: Operation, components: _Components) -> dict[str, Any]:
-    responses = {str(status): _reply(reply, components) for status, reply in sorted(operation.replies.items())}
+    responses = {str(status): _reply(operation, status, components) for status in sorted(operation.replies)}
     by_status: dict[int, list[ProblemType]] = defaultdict(list)
     for kind in operation.all_problems:
         by_status[kind.status].append(kind)
@@ -260,12 +316,26 @@ def _responses(operation: Operation, components: _Components) -> dict[str, Any]:
     return responses
 
 
-def _reply(reply: Reply, components: _Components) -> dict[str, Any]:
+def _reply(operation: Operation, status: int, components: _Components) -> dict[str, Any]:
+    reply = operation.replies[status]
     schema = components.reference(reply.model) if reply.model is not None else {}
     described: dict[str, Any] = {"description": reply.description, "headers": _header_references(reply.headers)}
     if reply.media_types:
-        described["content"] = {media_type: {"schema": schema} for media_type in reply.media_types}
+        described["content"] = {
+            media_type: {"schema": schema, **_example_of_answer(operation, status, media_type)}
+            for media_type in reply.media_types
+        }
     return described
+
+
+def _example_of_answer(operation: Operation, status: int, media_type: str) -> dict[str, Any]:
+    example = operation_examples.answer(operation.name, status, media_type)
+    if example is not None:
+        return {"example": example}
+    # What no text can show is where it is.
+    path = operation.path.format_map(operation_examples.PATH)
+    wanted = next(one.name for one in formats.OF_RESULT if media_type in one.media_types)
+    return {"examples": {wanted: {"summary": "A file", "externalValue": f"{path}?format={wanted}"}}}
 
 
 def _problem(kinds: list[ProblemType], components: _Components) -> dict[str, Any]:

@@ -14,6 +14,7 @@ ORDERS = (
     b"order_id,customer_id,ordered_at,amount\n"
     b"1,ann,2026-01-02,10.50\n2,ben,2026-02-03,20\n3,ann,2026-02-05,7.25\n4,eve,2026-03-01,never\n"
 )
+MORE_ORDERS = b"order_id,customer_id,ordered_at,amount\n5,dan,2026-03-02,12\n"
 CUSTOMERS = b"customer_id,name\n" + b"".join(b"leaver-%d,Somebody\n" % number for number in range(8))
 # Jobs that are accepted while the requests are made must not keep the workers from those of other tests.
 MOST_JOBS = "25"
@@ -43,6 +44,9 @@ def make(stack: Stack) -> World:
     with Client(stack, _key_of_new_organisation(stack)) as client:
         own_key = client.http.get("/v1/api-keys").json()["data"][0]["id"]
         imports = [client.import_("orders", ORDERS, max_rejects=0.5), client.import_("customers", CUSTOMERS)]
+        # A second version, so that there is one to go back to; and an import that fails, whose file is kept for a rerun.
+        client.import_("orders", MORE_ORDERS)
+        failed = client.import_("orders", ORDERS, max_rejects=0)
         reports = [_report(client, bins) for bins in (2, 3, 4)]
         schedule, spare_schedule = _post(client, "/v1/schedules", _SCHEDULE), _post(client, "/v1/schedules", _SCHEDULE)
         webhooks = [_post(client, "/v1/webhooks", _WEBHOOK) for _ in range(2)]
@@ -60,6 +64,7 @@ def make(stack: Stack) -> World:
             "report-types": ["rfm", "revenue_trend"],
             "datasets": ["orders", "customers"],
             "customers": ["ann", "ben"],
+            "rerun_import": [failed["id"]],
             # What is destroyed is nothing that others are asked about, and never the key that asks.
             "delete_report": [reports[2]["id"]],
             "delete_schedule": [spare_schedule["id"]],
