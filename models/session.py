@@ -1,6 +1,7 @@
 """Engines and transactions. One engine per process, made on first use, never shared across a fork."""
 
 import functools
+import logging
 import math
 import os
 import time
@@ -10,14 +11,13 @@ from typing import Any
 
 import psycopg
 import sqlalchemy.exc
-import structlog
 from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models import row_access, settings, web_role
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 # A wait of any kind ends in an error that can be retried, never in a process that hangs.
 SERVER_OPTIONS = {

@@ -5,14 +5,15 @@ every migration. A database user who may not make roles is left without, the web
 and `reckoner doctor` says so.
 """
 
+import logging
+
 import psycopg
-import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from models import settings
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 # Who asks may take it: the role itself is named only where it can be taken.
 TAKE = """
@@ -34,7 +35,7 @@ def grant(connection: Connection) -> bool:
     """Make the role where it is missing, and let it at the rows of every protected table; False: it may not be made."""
     role = settings.load().web_database_role
     if not _ensure(connection, role):
-        log.warning("no role for the web: this database user may not make one; see `reckoner doctor`", role=role)
+        log.warning("no role %s for the web: this database user may not make one; see `reckoner doctor`", role)
         return False
     quoted = connection.dialect.identifier_preparer.quote(role)
     connection.execute(text(f"GRANT USAGE ON SCHEMA {connection.scalar(_SCHEMA)} TO {quoted}"))

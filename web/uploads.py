@@ -18,7 +18,7 @@ import werkzeug.exceptions
 from werkzeug.http import parse_options_header
 
 from models import settings
-from web import auth, body_errors, errors, json_body, limits, multipart, problem_types, problems
+from web import body_errors, errors, json_body, multipart, problem_types, problems
 
 PIECE = 1024 * 1024
 # Slower than this over a minute is a stalled client, or one that means to hold a thread.
@@ -42,15 +42,19 @@ class Upload:
         return asdict(self)
 
 
-def receive(job_id: uuid.UUID) -> Upload:
+def receive(job_id: uuid.UUID, *, at_most: int) -> Upload:
     """Write the request's file to the upload folder under the job's id, durably.
+
+    Args:
+        job_id: whose file it is.
+        at_most: bytes; a larger file is refused.
 
     Raises:
         problems.Problem: the file is empty, the form is wrong, or there is no room.
         werkzeug.exceptions.HTTPException: it is too large, it came too slowly, or the client went away.
     """
     _check_encoding()
-    flask.request.max_content_length = limits.of(auth.caller().organisation_id).max_upload_bytes
+    flask.request.max_content_length = at_most
     folder = settings.load().upload_folder
     part = folder / f".{job_id}.part"
     try:

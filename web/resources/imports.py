@@ -16,6 +16,7 @@ from web import (
     import_query,
     job_views,
     kept_uploads,
+    limits,
     query,
     request_context,
     results,
@@ -90,7 +91,8 @@ def _submit(kind: JobKind, type_: str, options: import_query.AnyQuery) -> accept
     accepting.require_room(key)
     job_id = base.new_id()
     earlier = kept_uploads.find(options.upload) if options.upload is not None else None
-    upload = kept_uploads.described(earlier) if earlier is not None else uploads.receive(job_id)
+    at_most = limits.of(auth.caller().organisation_id).max_upload_bytes
+    upload = kept_uploads.described(earlier) if earlier is not None else uploads.receive(job_id, at_most=at_most)
     asked = options.model_dump(mode="json", exclude_defaults=True, exclude={"wait"})
     bound = idempotency_key.bind(key, {"query": asked, "sha256": upload.sha256})
     new = _new_job(job_id, kind, type_, options, upload)

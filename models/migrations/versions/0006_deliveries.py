@@ -217,7 +217,7 @@ def _create_deliveries() -> None:
     op.create_index(
         "ix_deliveries_claimed", "deliveries", ["lane"], postgresql_where=sa.text("claim_token IS NOT NULL")
     )
-    newest = sa.literal_column("id DESC")
+    newest: sa.ColumnElement[str] = sa.literal_column("id DESC")
     op.create_index("ix_deliveries_organisation_newest", "deliveries", ["organisation_id", newest])
     op.create_index("ix_deliveries_webhook", "deliveries", ["webhook_id", newest])
     op.create_index("ix_deliveries_job", "deliveries", ["job_id", newest])

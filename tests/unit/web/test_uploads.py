@@ -20,7 +20,7 @@ def receive(body: bytes, **headers: str) -> uuid.UUID:
     job = uuid.uuid4()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     with flask.Flask(__name__).test_request_context("/", method="POST", data=body, headers=named):
-        uploads.receive(job)
+        uploads.receive(job, at_most=1_000)
     return job
 
 
