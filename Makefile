@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run demo sample test test-unit chaos soak check docs format bench lock clean
+.PHONY: help install install-dev run demo sample test test-unit fuzz chaos soak check docs format bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ test: install-dev ## Run all tests on a real stack that they start themselves
 
 test-unit: install-dev ## Run only the tests that need no service
 	$(BIN)/python -m pytest tests/unit
+
+fuzz: install-dev ## Ask a stack everything the contract allows and forbids, EXAMPLES=n times each operation at random
+	$(BIN)/python -m tests.fuzzing $(or $(EXAMPLES),100)
 
 chaos: install-dev ## Play every fault of the chaos suite at full size, for about an hour. ONLY=S1,S13 SEED=n SCALE=0.1 narrow it
 	$(BIN)/python -m tests.chaos $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE))

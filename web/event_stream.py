@@ -86,7 +86,8 @@ def answer(job: Job) -> flask.Response:
 
 
 def _asked_for() -> Known:
-    given = flask.request.headers.get("Last-Event-ID") or query.read(event_schemas.EventsQuery).last_event_id
+    in_query = query.read(event_schemas.EventsQuery).last_event_id
+    given = flask.request.headers.get("Last-Event-ID") or in_query
     if given is None:
         return Known()
     if re.fullmatch(event_schemas.EVENT_ID, given) is None:

@@ -14,6 +14,7 @@ from web import (
     examples,
     formats,
     idempotency_key,
+    openapi_webhooks,
     operation_examples,
     operations,
     problem_types,
@@ -94,6 +95,7 @@ def document() -> Mapping[str, Any]:
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for operation in operations.ALL:
         paths[operation.path][operation.method] = _operation(operation, components)
+    webhooks = openapi_webhooks.described(components.reference)
     for name, example in examples.OF_MODEL.items():
         components.schemas[name]["examples"] = [example]
     return {
@@ -110,6 +112,7 @@ def document() -> Mapping[str, Any]:
         "security": [{"apiKey": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations.ALL)],
         "paths": dict(paths),
+        "webhooks": webhooks,
         "components": {
             "schemas": components.schemas,
             "headers": {name: dict(header) for name, header in HEADERS.items()},

@@ -23,6 +23,7 @@ from tests.fuzzing.world import World
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 # One request in so many keeps the id that was made up, and sees what 404 looks like.
 MADE_UP = 6
+KEY = "Idempotency-Key"
 EVENT = {
     "type": "object",
     "required": ["event", "id", "data"],
@@ -46,6 +47,7 @@ KINDS = {
 def main(arguments: list[str]) -> None:
     world = World.read(Path(arguments[0]))
     checks.register()
+    schemathesis.serializer.alias("application/x-ndjson", "text/plain")
     schemathesis.hook("before_load_schema")(describe_events)
     schemathesis.hook("before_call")(Aim(world))
     schemathesis.hook("filter_case")(Share(int(arguments[1])))
@@ -100,6 +102,8 @@ class Aim:
         if next(self._count) % MADE_UP:
             self._aim(case)
         _hurry(case)
+        _make_new(case)
+        self._know(case)
 
     def _aim(self, case: Any) -> None:
         named = case.operation.definition.raw.get("operationId", "")
@@ -107,6 +111,25 @@ class Aim:
             pool = self._pools.get(named) or self._pools.get(KINDS.get(parameter) or case.path.split("/")[2])
             if pool is not None and _is_well_formed(parameter, value):
                 case.path_parameters[parameter] = next(pool)
+
+    def _know(self, case: Any) -> None:
+        """Let versions and reports that are named beside the path be some that there are."""
+        if isinstance((case.path_parameters or {}).get("version"), int):
+            case.path_parameters["version"] = 0
+        if isinstance(case.body, dict) and "restore" in case.path and isinstance(case.body.get("version"), int):
+            case.body["version"] = 0
+        against = (case.query or {}).get("against")
+        if isinstance(against, str) and _is_well_formed("against", against):
+            case.query["against"] = next(self._pools["reports"])
+
+
+def _make_new(case: Any) -> None:
+    """Give each request a key of its own, or it would be told that the key is used; and a file where it can have two."""
+    key = (case.headers or {}).get(KEY)
+    if isinstance(key, str) and re.fullmatch(r"[ -~]{1,255}", key):
+        case.headers[KEY] = uuid.uuid4().hex
+    if case.path.startswith("/v1/imports") and case.query and isinstance(case.body, str | bytes | list | dict):
+        case.query.pop("upload", None)
 
 
 def _is_well_formed(parameter: str, value: object) -> bool:

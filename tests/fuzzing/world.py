@@ -65,6 +65,7 @@ def make(stack: Stack) -> World:
             "datasets": ["orders", "customers"],
             "customers": ["ann", "ben"],
             "rerun_import": [failed["id"]],
+            "rerun_job": [reports[0]["id"]],
             # What is destroyed is nothing that others are asked about, and never the key that asks.
             "delete_report": [reports[2]["id"]],
             "delete_schedule": [spare_schedule["id"]],

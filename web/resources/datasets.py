@@ -95,12 +95,12 @@ def restore(name: str) -> flask.Response:
     options = query.read(schemas.SubmitQuery)
     _schema(name)
     request = _restore_request()
-    if options.dry_run:
-        with session.transaction() as db:
-            return job_object.as_json(restore_plan.make(db, name, request, auth.caller()).dry_run())
     key = idempotency_key.bind(
         idempotency_key.given(), {"body": request.model_dump(mode="json", exclude_defaults=True)}
     )
+    if options.dry_run:
+        with session.transaction() as db:
+            return job_object.as_json(restore_plan.make(db, name, request, auth.caller()).dry_run())
     accepted = accepting.accept(lambda db: restore_plan.make(db, name, request, auth.caller()).new_job(), key)
     return accepting.answer(accepted, options.wait)
 

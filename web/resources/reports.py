@@ -42,12 +42,13 @@ PATH = "/v1/reports"
 def submit() -> flask.Response:
     options = query.read(schemas.SubmitQuery)
     request = _request()
+    key = _key(request)
     if options.dry_run:
         with session.transaction() as db:
             plan = report_plan.make(db, request, auth.caller())
             _receivers(db, request)
             return job_object.as_json(report_plan.dry_run(db, plan, _instead(request)))
-    accepted = accepting.accept(lambda db: _new_job(db, request), _key(request), instead=_instead(request))
+    accepted = accepting.accept(lambda db: _new_job(db, request), key, instead=_instead(request))
     return accepting.answer(accepted, options.wait)
 
 

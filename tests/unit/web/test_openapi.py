@@ -2,12 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
+import jsonschema
 import openapi_spec_validator
 import pydantic
 import pytest
 
+from models import outbox
 from web import app, examples, openapi, operations, problem_types, schemas
 
 # Pages for people; they are not part of the contract.
@@ -123,3 +126,66 @@ def test_building_it_twice_gives_the_same() -> None:
     first = json.dumps(openapi.document())
     openapi.document.cache_clear()
     assert json.dumps(openapi.document()) == first
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for methods in (*document["paths"].values(), *document["webhooks"].values()):
+        for operation in methods.values():
+            yield operation["operationId"], operation
+
+
+def _examples_in(part: dict[str, Any]) -> list[Any]:
+    """All examples of a parameter, or of a body in one media type; where a file is counts, too."""
+    named = [one.get("value", one.get("externalValue")) for one in part.get("examples", {}).values()]
+    return [part["example"], *named] if "example" in part else named
+
+
+def test_everything_that_is_sent_or_answered_has_an_example(document: dict[str, Any]) -> None:
+    files = {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/vnd.apache.parquet"}
+    for name, operation in _operations(document):
+        for parameter in operation["parameters"]:
+            (holder,) = parameter.get("content", {"": parameter}).values()
+            assert _examples_in(holder) not in ([], [None]), (name, parameter["name"])
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            assert _examples_in(content) not in ([], [None]) or media_type in files, (name, media_type)
+        for status, response in operation["responses"].items():
+            for media_type, content in response.get("content", {}).items():
+                assert _examples_in(content) not in ([], [None]), (name, status, media_type)
+
+
+def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document):
+        parts = [*operation["parameters"], operation.get("requestBody", {}), *operation["responses"].values()]
+        for part in parts:
+            for holder in part["content"].values() if "content" in part else [part] if "schema" in part else []:
+                schema = {**holder["schema"], "components": document["components"]}
+                judge = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+                values = [holder["example"]] if "example" in holder else []
+                values += [one["value"] for one in holder.get("examples", {}).values() if "value" in one]
+                for value in values:
+                    wrong = [f"{error.json_path}: {error.message}" for error in judge.iter_errors(value)]
+                    assert not wrong, (name, wrong)
+
+
+def test_types_of_one_name_stay_apart(document: dict[str, Any]) -> None:
+    """A measure of `aggregate` is an object, one of `cohort_retention` a word."""
+    parts = document["components"]["schemas"]
+    of = {
+        name: parts[name]["properties"][member]
+        for name, member in (("AggregateParams", "measures"), ("CohortRetentionParams", "measure"))
+    }
+    assert parts[of["AggregateParams"]["items"]["$ref"].rsplit("/", 1)[-1]]["type"] == "object"
+    assert parts[of["CohortRetentionParams"]["$ref"].rsplit("/", 1)[-1]]["type"] == "string"
+
+
+def test_a_report_needs_parameters_only_where_its_type_does(document: dict[str, Any]) -> None:
+    body = document["paths"]["/v1/reports"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    judge = jsonschema.Draft202012Validator({**body, "components": document["components"]})
+    assert judge.is_valid({"type": "rfm"})
+    assert not judge.is_valid({"type": "aggregate"})
+    assert judge.is_valid({"type": "aggregate", "params": {"dataset": "orders", "measures": [{"op": "count"}]}})
+    assert not judge.is_valid({"type": "aggregate", "params": {"dataset": "orders", "measures": ["orders"]}})
+
+
+def test_every_event_that_is_sent_is_described(document: dict[str, Any]) -> None:
+    assert set(document["webhooks"]) == {event.value for event in outbox.EventType}
