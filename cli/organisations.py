@@ -1,5 +1,7 @@
 """`reckoner organisations`: who is served, and how much each may ask for and have under way at once."""
 
+import email.utils
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +12,7 @@ from cli.invocation import Failure
 from models import limits, organisations
 
 DEFAULT = "default"
+NOBODY = "none"
 
 
 class Limit(click.ParamType[int | str]):
@@ -23,6 +26,19 @@ class Limit(click.ParamType[int | str]):
         return click.IntRange(min=1).convert(value, param, ctx)
 
 
+class Address(click.ParamType[str]):
+    """An e-mail address, or the word for none."""
+
+    name = f"address|{NOBODY}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        plain = re.fullmatch(r"[^\s@<>,;\x00-\x1f]+@[^\s@<>,;\x00-\x1f]+", text) and text.isascii()
+        if text != NOBODY and not (plain and email.utils.parseaddr(text) == ("", text)):
+            self.fail(f"{text!r} is no e-mail address", param, ctx)
+        return text
+
+
 @click.group("organisations")
 def command() -> None:
     """List organisations and set their limits."""
@@ -34,7 +50,7 @@ def list_() -> None:
     with server_side.transaction() as db:
         found = organisations.every(db)
     numbers = tuple(asdict(limits.standard()))
-    names = ("name", *numbers, "own_limit", "timezone", "currency", "created_at")
+    names = ("name", *numbers, "own_limit", "timezone", "currency", "contact_email", "created_at")
     rows = [
         [
             one.name,
@@ -42,6 +58,7 @@ def list_() -> None:
             limits.has_own(one),
             one.timezone,
             one.currency,
+            one.contact_email,
             one.created_at.isoformat(timespec="seconds"),
         ]
         for one in found
@@ -72,3 +89,20 @@ def limit(*, name: str, **given: int | str | None) -> None:
         output.emit_json({"name": name, **effective, "own_limit": has_own})
     else:
         output.say(f"{name}: " + ", ".join(f"{which} {value:,}" for which, value in effective.items()))
+
+
+@command.command("contact")
+@click.argument("name")
+@click.argument("address", type=Address())
+def contact(*, name: str, address: str) -> None:
+    """Set who is told by e-mail when a delivery fails for good or a schedule is paused; `none` tells nobody."""
+    with server_side.transaction() as db:
+        organisation = organisations.find(db, name)
+        if organisation is None:
+            raise Failure(f"there is no organisation {name!r}")
+        organisation.contact_email = None if address == NOBODY else address
+        told = organisation.contact_email
+    if invocation.current().as_json:
+        output.emit_json({"name": name, "contact_email": told})
+    else:
+        output.say(f"{name}: {told or 'nobody'} is told")

@@ -340,3 +340,23 @@ def test_the_share_of_an_organisation_is_set_and_taken_back(name: str) -> None:
     assert _call("organisations", "limit", name, "--max-in-flight", "0").exit_code == 2
     assert _call("organisations", "limit", name).exit_code == 2
     assert _call("organisations", "limit", "nobody", "--max-in-flight", "3").exit_code == 1
+
+
+def test_who_is_told_of_failures_is_set_and_taken_back(name: str) -> None:
+    def listed() -> str | None:
+        (one,) = (one for one in _json("organisations", "list") if one["name"] == name)
+        address: str | None = one["contact_email"]
+        return address
+
+    assert listed() is None
+    assert _json("organisations", "contact", name, "ops@example.org") == {
+        "name": name,
+        "contact_email": "ops@example.org",
+    }
+    assert listed() == "ops@example.org"
+    for wrong in ("ops", "a@b@c", "Ops <ops@example.org>", "a@example.org,b@example.org", "a@example.org\nBcc: x@y"):
+        assert _call("organisations", "contact", name, wrong).exit_code == 2
+    assert _call("organisations", "contact", "nobody", "ops@example.org").exit_code == 1
+    assert listed() == "ops@example.org"
+    assert _call("organisations", "contact", name, "none").exit_code == 0
+    assert listed() is None
