@@ -19,7 +19,9 @@ FILE_BODY: Mapping[str, Any] = {
     "text/csv": {"schema": {"type": "string"}},
     "text/tab-separated-values": {"schema": {"type": "string"}},
     "application/x-ndjson": {"schema": {"type": "string"}},
-    "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+    "application/json": {
+        "schema": {"description": "A list of objects. What is in a file, the job that reads it judges"}
+    },
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": BINARY,
     "application/vnd.apache.parquet": BINARY,
     "multipart/form-data": {

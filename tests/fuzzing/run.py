@@ -118,6 +118,8 @@ class Aim:
             case.path_parameters["version"] = 0
         if isinstance(case.body, dict) and "restore" in case.path and isinstance(case.body.get("version"), int):
             case.body["version"] = 0
+        if next(self._count) % MADE_UP and case.query and isinstance(case.query.get("cursor"), str):
+            del case.query["cursor"]
         against = (case.query or {}).get("against")
         if isinstance(against, str) and _is_well_formed("against", against):
             case.query["against"] = next(self._pools["reports"])
@@ -147,7 +149,9 @@ def _hurry(case: Any) -> None:
     """Whether it waits half a minute or not at all makes no other answer."""
     wait = (case.query or {}).get("wait")
     if isinstance(wait, int) and 0 < wait <= 30:
-        case.query["wait"] = 1
+        case.query["wait"] = 0 if case.path.endswith(("reports", "imports", "rerun", "run")) else 1
+    elif wait is None and case.path.endswith("/imports/preview"):
+        case.query = {**(case.query or {}), "wait": 1}
     prefer = (case.headers or {}).get("Prefer")
     if isinstance(prefer, str):
         case.headers["Prefer"] = WAIT.sub("wait=1", prefer)

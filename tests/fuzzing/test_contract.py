@@ -14,8 +14,8 @@ from web import operations
 pytestmark = pytest.mark.stack
 
 # Of the cases that cover each schema, one in so many; and so many random ones for each operation.
-SHARE = "4"
-EXAMPLES = "4"
+SHARE = "5"
+EXAMPLES = "3"
 
 
 def test_every_operation_keeps_to_the_contract(stack: Stack, tmp_path: Path) -> None:
