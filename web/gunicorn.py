@@ -67,13 +67,14 @@ def _refuse_unsafe() -> None:
 
 def post_worker_init(worker: Any) -> None:
     from models import row_access, session  # noqa: PLC0415 - see the remark above
-    from web import lookout, memory, patience, result_files  # noqa: PLC0415 - see the remark above
+    from web import lookout, memory, patience, result_files, server_refusals  # noqa: PLC0415 - see the remark above
     from workers import celery, logs  # noqa: PLC0415 - see the remark above
 
     logs.configure()
     row_access.shut()
     # What every process needs sooner or later is made before its memory is tidied, and before somebody waits for it.
     patience.impose()
+    server_refusals.install()
     session.engine()
     celery.app.amqp.router  # noqa: B018 - what sends messages; the rest of Celery is for workers
     result_files.remove_abandoned()

@@ -23,6 +23,18 @@ MALFORMED = ProblemType(
     "The request could not be read",
     "Send a well-formed request. A JSON body is one object in UTF-8, without repeated keys, NaN or NUL characters.",
 )
+REQUEST_LINE_TOO_LONG = ProblemType(
+    "request-line-too-long",
+    414,
+    "The address is too long",
+    "An address with its query may have 8,190 bytes. A long list belongs into a body.",
+)
+HEADERS_TOO_LARGE = ProblemType(
+    "headers-too-large",
+    431,
+    "The headers are too large",
+    "A request may have 64 headers of at most 8,190 bytes each.",
+)
 INCOMPLETE_BODY = ProblemType(
     "incomplete-body",
     400,
@@ -313,6 +325,8 @@ STORAGE_FULL = ProblemType(
 
 ALL: tuple[ProblemType, ...] = (
     MALFORMED,
+    REQUEST_LINE_TOO_LONG,
+    HEADERS_TOO_LARGE,
     INCOMPLETE_BODY,
     UNAUTHENTICATED,
     INSUFFICIENT_SCOPE,
