@@ -71,6 +71,9 @@ class Attempted:
     gone: bool = False
     """The receiver wants nothing more, ever."""
 
+    skipped: bool = False
+    """Nothing was sent, and nothing had to be."""
+
 
 def claim(session: Session, token: uuid.UUID, *, most: int) -> list[Delivery]:
     """Take deliveries that are due, those of each lane in their order, and note that an attempt at each begins.

@@ -37,6 +37,9 @@ class DeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
     """Not sent, because its webhook was disabled. It can be sent again."""
 
+    SKIPPED = "skipped"
+    """Not sent, because none of the rows is its receiver's."""
+
 
 class Outcome(StrEnum):
     """How one attempt ended."""
@@ -60,7 +63,7 @@ class Delivery(Base):
     __tablename__ = "deliveries"
     __table_args__ = (
         CheckConstraint("channel IN ('webhook', 'email', 'file')", name="channel_is_known"),
-        CheckConstraint("status IN ('pending', 'succeeded', 'failed', 'cancelled')", name="status_is_known"),
+        CheckConstraint("status IN ('pending', 'succeeded', 'failed', 'cancelled', 'skipped')", name="status_is_known"),
         CheckConstraint("(status = 'pending') = (finished_at IS NULL)", name="final_is_finished"),
         CheckConstraint("(claim_token IS NULL) = (claim_until IS NULL)", name="claim_has_an_end"),
         CheckConstraint("(channel = 'webhook') = (webhook_id IS NOT NULL)", name="webhook_is_named"),

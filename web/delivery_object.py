@@ -61,6 +61,7 @@ def _of_delivery(row: Delivery) -> dict[str, object]:
         "status": DeliveryStatus(row.status),
         "event_type": row.event_type,
         "target": row.target,
+        "filter": row.filter,
         "webhook_id": row.webhook_id,
         "job_id": row.job_id,
         "schedule_id": row.schedule_id,

@@ -5,7 +5,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from analytics.catalogue import filters
+from analytics.catalogue.filters import Filter
 from models.delivery import Channel, DeliveryStatus, Outcome
 from models.outbox import EventType
 from web import moments, schemas
@@ -13,6 +16,7 @@ from web.schemas import Answer, Request
 
 MOST_RECEIVERS = 20
 MOST_ADDRESSES = 50
+MOST_SHARES = 500
 MOST_FORMATS = 5
 LONGEST_URL = 2048
 LONGEST_OVERLAP = 7 * 86_400
@@ -33,11 +37,57 @@ On = Annotated[
 ]
 
 
-class EmailReceiver(Request):
+IfEmpty = Annotated[
+    Literal["skip", "send"],
+    Field(description="What becomes of it when none of the rows is the receiver's; without a filter it has no meaning"),
+]
+
+
+class _Filtered(Request):
+    filter: Filter | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="Which rows of the result are sent, by its columns. Left out: all, with summary and charts; with a filter "
+        "nothing is sent that tells of other rows",
+    )
+    if_empty: IfEmpty = Field(default="skip", exclude_if=lambda value: value == "skip")
+
+    @field_validator("filter", mode="before")
+    @classmethod
+    def _filter_is_bounded(cls, raw: Any) -> Any:
+        return filters.check_size(raw)
+
+
+class Burst(Request):
+    """Rows shared out by the values of a column: each goes to those who are named for its value."""
+
+    column: filters.ColumnName = Field(description="A column of the result", examples=["owner"])
+    recipients: dict[
+        Annotated[str, Field(min_length=1, max_length=filters.MAX_TEXT)],
+        Annotated[list[Address], Field(min_length=1, max_length=MOST_ADDRESSES)],
+    ] = Field(
+        min_length=1,
+        max_length=MOST_SHARES,
+        description="Who gets the rows of each value",
+        examples=[{"ada": ["ada@example.com"], "grace": ["grace@example.com"]}],
+    )
+    otherwise: list[Address] = Field(
+        default=[],
+        max_length=MOST_ADDRESSES,
+        description="Who gets the rows of all other values, and of none; [] = nobody",
+    )
+
+
+class EmailReceiver(_Filtered):
     """People who get a report by e-mail: headline numbers, charts, first rows, and the wanted files. Each gets their own."""
 
     channel: Literal["email"]
-    to: Annotated[list[Address], Field(min_length=1, max_length=MOST_ADDRESSES)]
+    to: Annotated[list[Address], Field(min_length=1, max_length=MOST_ADDRESSES)] | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="Who gets it; left out where `burst` says so"
+    )
+    burst: Burst | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="Each gets their own rows; instead of `to`"
+    )
     formats: list[FileFormat] = Field(default=[], max_length=MOST_FORMATS, description="Files to attach")
     subject: str | None = Field(
         default=None,
@@ -48,6 +98,12 @@ class EmailReceiver(Request):
     )
     on: On = ("succeeded",)
 
+    @model_validator(mode="after")
+    def _goes_to_somebody(self) -> Self:
+        if (self.to is None) is (self.burst is None):
+            raise PydanticCustomError("recipients", "Give either `to` or `burst`")
+        return self
+
 
 class WebhookReceiver(Request):
     """One of your webhooks, whatever events it subscribes to otherwise."""
@@ -57,7 +113,7 @@ class WebhookReceiver(Request):
     on: On = ("succeeded",)
 
 
-class FileReceiver(Request):
+class FileReceiver(_Filtered):
     """A folder or object store, below one that whoever runs the server has opened for this."""
 
     channel: Literal["file"]
@@ -224,6 +280,7 @@ class DeliveryObject(Answer):
     status: DeliveryStatus
     event_type: str
     target: dict[str, Any] = Field(description="Where to: `url`, `to`, `formats`, `name` … by channel")
+    filter: dict[str, Any] | None = Field(description="Which rows of the result it has; null: all")
     webhook_id: uuid.UUID | None
     job_id: uuid.UUID | None
     schedule_id: uuid.UUID | None

@@ -37,8 +37,12 @@ def build(db: Session, request: shapes.ScheduleRequest) -> Schedule:
         id=new_id(), organisation_id=caller.organisation_id, created_by=caller.name, consecutive_failures=0
     )
     _fill(schedule, request)
-    schedule.deliveries = receivers.check(db, caller.organisation_id, request.deliveries)
+    schedule.deliveries = receivers.check(db, caller.organisation_id, request.deliveries, _question(schedule))
     return schedule
+
+
+def _question(schedule: Schedule) -> receivers.Question:
+    return receivers.Question(schedule.type, schedule.params, schedule.timezone)
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
@@ -99,8 +103,9 @@ def apply(db: Session, schedule: Schedule, request: shapes.ScheduleRequest, *, n
     before, due = document(schedule), schedule.next_due_at
     _fill(schedule, request)
     wanted = to_jsonable_python(request.deliveries)
-    if wanted != before["deliveries"]:
-        schedule.deliveries = receivers.check(db, schedule.organisation_id, request.deliveries)
+    # Another question has other columns, which the filters of receivers name.
+    if wanted != before["deliveries"] or any(getattr(schedule, name) != before.get(name) for name in WHAT):
+        schedule.deliveries = receivers.check(db, schedule.organisation_id, request.deliveries, _question(schedule))
     after = document(schedule)
     changed = {name for name in before.keys() | after.keys() if after.get(name) != before.get(name)}
     if not changed:

@@ -133,8 +133,10 @@ def _instead(request: ReportRequest) -> accepting.Reuse | None:
 
 def _receivers(db: Session, request: ReportRequest) -> list[Json] | None:
     """Return who gets the result, or refuse those that nothing can be delivered to."""
-    owner = auth.caller().organisation_id
-    return receivers.expand(owner, checked_receivers.check(db, owner, request.deliveries)) or None
+    caller = auth.caller()
+    question = checked_receivers.Question(request.type, request.params, caller.timezone)
+    checked = checked_receivers.check(db, caller.organisation_id, request.deliveries, question)
+    return receivers.expand(caller.organisation_id, checked) or None
 
 
 def _key(request: ReportRequest) -> idempotency_key.Key | None:

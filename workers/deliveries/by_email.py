@@ -53,6 +53,8 @@ def send(delivery: Delivery) -> Attempted:
         return Attempted(succeeded=False, error="This server sends no e-mail: SMTP_HOST and MAIL_FROM are not set.")
     try:
         message = compose(delivery, _content(delivery, configured), sender=configured.mail_from)
+    except rendering.EmptyError:
+        return rendering.SKIPPED
     except (GoneError, ValueError) as error:
         return Attempted(succeeded=False, error=str(error), permanent=True)
     return _hand_over(message, configured, configured.smtp_host)
@@ -122,7 +124,8 @@ def _letter(delivery: Delivery, report: Report, folder: Path, configured: Settin
         pictures=[(chart["title"], cid) for chart, (cid, _) in zip(charts, drawn, strict=True)],
         attached=[name for name, _, _ in files],
         left_out=left_out,
-        address=_address(configured, f"/v1/reports/{report.job.id}"),
+        # Whoever sees a part is not led to the whole.
+        address=None if report.part is not None else _address(configured, f"/v1/reports/{report.job.id}"),
     )
     title = report.title
     written = letter.compose(title, report.header, rendering.first_rows(report), enclosed)
@@ -157,7 +160,7 @@ def _notice(delivery: Delivery, configured: Settings) -> Content:
     )
     error = about.get("error")
     why = error.get("title") if isinstance(error, dict) else error or about.get("reason")
-    link = (about.get("links") or {}).get("self")
+    link = (about.get("links") or {}).get("self") if delivery.filter is None else None
     lines = [
         f"{delivery.event_type} at {delivery.payload['timestamp']}",
         str(what),

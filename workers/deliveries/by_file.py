@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from analytics.catalogue.row_filters import UnfitError
 from models import settings
 from models.deliveries import Attempted
 from models.delivery import Delivery
@@ -29,7 +30,9 @@ def send(delivery: Delivery) -> Attempted:
         with tempfile.TemporaryDirectory(dir=configured.rendering_folder) as scratch:
             file = rendering.write(report, str(delivery.target["format"]), Path(scratch))
             _put(delivery, file, name)
-    except (GoneError, folders.RefusedError) as error:
+    except rendering.EmptyError:
+        return rendering.SKIPPED
+    except (GoneError, folders.RefusedError, UnfitError) as error:
         return Attempted(succeeded=False, error=str(error), permanent=True)
     except (OSError, ImportError) as error:
         return Attempted(succeeded=False, error=f"It could not be written: {type(error).__name__}: {error}")

@@ -8,6 +8,9 @@ from models.delivery import Channel
 from models.outbox import Target
 from workers.deliveries import addresses
 
+# Whom it is sent to besides is no business of a receiver.
+NOT_OF_ONE = frozenset({"channel", "on", "filter", "to", "burst"})
+
 
 def expand(organisation_id: uuid.UUID, wanted: Iterable[Json]) -> list[Json]:
     """Turn `deliveries` as `web.delivery_schemas` has validated them into what `jobs.deliveries` holds.
@@ -34,10 +37,29 @@ def lane_of_url(organisation_id: uuid.UUID, url: str, *, allow_private: bool) ->
 
 def _targets(organisation_id: uuid.UUID, one: Json) -> Iterator[Target]:
     channel = Channel(one["channel"])
-    about = {name: found for name, found in one.items() if name not in {"channel", "on", "filter", "to"}}
+    about = {name: found for name, found in one.items() if name not in NOT_OF_ONE}
     on, filter_ = tuple(one.get("on") or ("succeeded",)), one.get("filter")
     if channel is not Channel.EMAIL:
         yield Target(channel, lane(organisation_id, channel), about, on=on, filter=filter_)
         return
-    for address in dict.fromkeys(one["to"]):
-        yield Target(channel, lane(organisation_id, channel), {**about, "to": address}, on=on, filter=filter_)
+    place = lane(organisation_id, channel)
+    for addresses_, part in _shares(one):
+        for address in dict.fromkeys(addresses_):
+            yield Target(channel, place, {**about, "to": address}, on=on, filter=part)
+
+
+def _shares(one: Json) -> Iterator[tuple[list[str], Json | None]]:
+    """Yield addresses and which rows they get: all get the same, or those of each value of a column go to its own."""
+    filter_, burst = one.get("filter"), one.get("burst")
+    if burst is None:
+        yield one["to"], filter_
+        return
+    column, recipients = burst["column"], burst["recipients"]
+    for value, addresses_ in recipients.items():
+        yield addresses_, _both(filter_, {"column": column, "op": "eq", "value": value})
+    if burst.get("otherwise"):
+        yield burst["otherwise"], _both(filter_, {"column": column, "op": "not_in", "value": list(recipients)})
+
+
+def _both(one: Json | None, other: Json) -> Json:
+    return other if one is None else {"and": [one, other]}

@@ -3,12 +3,15 @@
 The heavy half of `analytics` is imported inside: what sends webhooks only needs none of it.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import jobs, result, session
+from models.base import Json
+from models.deliveries import Attempted
 from models.delivery import Delivery
 from models.job import Job
 from models.result import StoredResult
@@ -25,13 +28,25 @@ class GoneError(Exception):
     """The result is not kept any more; a sentence."""
 
 
+class EmptyError(Exception):
+    """None of the rows is the receiver's, who wants nothing then."""
+
+
+SKIPPED = Attempted(succeeded=True, skipped=True, excerpt="None of the rows is this receiver's, so nothing was sent.")
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished report, as it is rendered for a receiver."""
+    """A finished report, as it is rendered for a receiver.
+
+    Attributes:
+        part: the chunks of the receiver's own rows; None: all rows are.
+    """
 
     job: Job
     stored: StoredResult
     header: dict[str, Any]
+    part: list[bytes] | None = None
 
     @property
     def title(self) -> str:
@@ -39,10 +54,12 @@ class Report:
 
 
 def load(delivery: Delivery) -> Report:
-    """Read what a delivery is about.
+    """Read what a delivery is about: of a receiver with a filter, that part alone.
 
     Raises:
         GoneError: it is not there any more.
+        EmptyError: none of the rows is the receiver's.
+        ValueError: the filter does not suit the rows.
     """
     if delivery.job_id is None:
         raise GoneError("The report has been deleted.")
@@ -57,7 +74,18 @@ def load(delivery: Delivery) -> Report:
         "manifest": f"/v1/reports/{job.id}/manifest",
         "made": stored.manifest,
     }
-    return Report(job, stored, header)
+    whole = Report(job, stored, header)
+    return whole if delivery.filter is None else _part(whole, delivery.filter, delivery.target)
+
+
+def _part(whole: Report, filter_: Json, target: Json) -> Report:
+    from analytics.render import parts  # noqa: PLC0415 - heavy
+
+    params = {**whole.job.params, **(whole.header.get("params") or {})}
+    found = parts.of(_chunks(whole, first_only=False), filter_, {**whole.header, "params": params})
+    if not found.row_count and target.get("if_empty", "skip") == "skip":
+        raise EmptyError
+    return dataclasses.replace(whole, header=found.header, part=found.pieces)
 
 
 def write(report: Report, fmt: str, folder: Path) -> Path:
@@ -107,6 +135,9 @@ def _chunks(report: Report, *, first_only: bool) -> Iterator[bytes]:
     Raises:
         GoneError: the result was removed meanwhile.
     """
+    if report.part is not None:
+        yield from report.part[:1] if first_only else report.part
+        return
     rows, position = 0, 0
     while rows < report.stored.row_count:
         with session.transaction() as db:

@@ -146,7 +146,7 @@ def _write(db: Session, delivery: Delivery, made: Attempted | None, *, duration_
         return
     deliveries.note_attempt(db, delivery, made, duration_ms=duration_ms)
     if made.succeeded:
-        deliveries.end(db, delivery, DeliveryStatus.SUCCEEDED)
+        deliveries.end(db, delivery, DeliveryStatus.SKIPPED if made.skipped else DeliveryStatus.SUCCEEDED)
     elif made.permanent or made.gone or delivery.tries >= _tries_of(delivery):
         if deliveries.end(db, delivery, DeliveryStatus.FAILED, error=made.error):
             _give_up(db, delivery, made)
