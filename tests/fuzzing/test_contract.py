@@ -30,4 +30,5 @@ def test_every_operation_keeps_to_the_contract(stack: Stack, tmp_path: Path) -> 
         check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
-    assert f"Tested: {len(operations.ALL)}" in done.stdout, done.stdout[-3000:]
+    # All but the one that the document is read from.
+    assert f"Tested: {len(operations.ALL) - 1}" in done.stdout, done.stdout[-3000:]
