@@ -22,7 +22,8 @@ def run(client: Client, *arguments: str) -> str:
 
 def pinned(client: Client, version: int) -> bytes:
     answer = client.http.post(
-        "/v1/reports", json={"type": "revenue_trend", "params": {}, "dataset_versions": {"orders": version}}
+        "/v1/reports",
+        json={"type": "revenue_trend", "params": {}, "dataset_versions": {"orders": version}, "max_age": 0},
     )
     assert answer.status_code == 202, answer.text
     job = client.finish(answer.json())

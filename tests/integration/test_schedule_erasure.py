@@ -10,7 +10,7 @@ from models.base import new_id
 from models.schedule import OccurrenceStatus, Schedule, ScheduleOccurrence
 from tests.integration import erasures, schedule_hands
 
-WHO = "Zq-4711"
+WHO = "Zq-5309"  # nobody else of this session's database
 CUSTOMERS = f"customer_id,name,email\n{WHO},Jane Doe,jane@example.org\nC-2,Jim,jim@example.org\n"
 
 

@@ -70,5 +70,6 @@ def test_the_projects_own_procfile() -> None:
     own = procfile.read(ROOT / "Procfile")
     assert own.release is not None
     names = [entry.name for entry in own.processes]
-    assert names == ["web", "worker-reports", "worker-imports", "worker-heavy", "worker-upkeep", "beat", "flower"]
+    workers = [f"worker-{queue}" for queue in ("reports", "imports", "heavy", "upkeep", "deliveries")]
+    assert names == ["web", *workers, "beat", "flower"]
     assert not any("password" in entry.command or "basic" in entry.command for entry in own.processes)
