@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from urllib.parse import urlencode
 
 import flask
 from sqlalchemy import ColumnElement
@@ -10,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models import deliveries, session
 from models.delivery import Delivery, DeliveryStatus
-from web import auth, cursor, delivery_object, job_object, problem_types, problems, schemas
+from web import auth, cursor, delivery_object, job_object, paging, problem_types, problems, schemas
 from web import delivery_schemas as shapes
 from workers.deliveries import poking
 
@@ -57,13 +56,8 @@ def listing(parameters: shapes.DeliveriesOfWebhookQuery, *where: ColumnElement[b
     before = cursor.decode(parameters.cursor) if parameters.cursor is not None else None
     with session.transaction() as db:
         owner = auth.caller().organisation_id
-        # One more than asked for tells whether there is a next page.
-        rows = deliveries.newest(db, owner, *where, limit=parameters.limit + 1, before=before)
-    page = rows[: parameters.limit]
-    following = None
-    if len(rows) > parameters.limit:
-        values = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-        following = f"{path}?{urlencode({**values, 'cursor': cursor.encode(page[-1].id)})}"
+        rows = deliveries.newest(db, owner, *where, limit=paging.to_fetch(parameters), before=before)
+    page, following = paging.cut(rows, parameters, path=path, end=lambda row: cursor.encode(row.id))
     return job_object.as_json(schemas.Page(data=[delivery_object.delivery(row) for row in page], next=following))
 
 

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Collection
-from urllib.parse import urlencode
 
 import flask
 import pydantic
@@ -20,6 +19,7 @@ from web import (
     idempotency_key,
     job_object,
     json_body,
+    paging,
     problem_types,
     problems,
     publishing,
@@ -93,10 +93,8 @@ def listing(parameters: schemas.ListQuery, *, path: str, kinds: Collection[JobKi
         deleted=False,
     )
     with session.transaction() as db:
-        # One more than asked for tells whether there is a next page.
-        rows = jobs.page(db, wanted, limit=parameters.limit + 1)
-    page = rows[: parameters.limit]
-    following = _next_link(parameters, path, page[-1].id) if len(rows) > parameters.limit else None
+        rows = jobs.page(db, wanted, limit=paging.to_fetch(parameters))
+    page, following = paging.cut(rows, parameters, path=path, end=lambda job: cursor.encode(job.id))
     return job_object.as_json(schemas.Page(data=[job_object.of(job) for job in page], next=following))
 
 
@@ -162,11 +160,6 @@ def _cancel_request() -> schemas.CancelRequest:
         return schemas.CancelRequest.model_validate(raw)
     except pydantic.ValidationError as error:
         raise problems.invalid(error, raw, known=schemas.CancelRequest.model_fields) from error
-
-
-def _next_link(parameters: schemas.ListQuery, path: str, last: uuid.UUID) -> str:
-    values = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    return f"{path}?{urlencode({**values, 'cursor': cursor.encode(last)})}"
 
 
 def _find(db: Session, job_id: str, kind: JobKind | None) -> Job:

@@ -101,7 +101,6 @@ class ScheduleRequest(schemas.Request):
         default=new_job.DEFAULT_PRIORITY, ge=0, le=schemas.LARGEST_PRIORITY, description=schemas.PRIORITY
     )
     deliveries: delivery_schemas.Receivers = Field(default_factory=list)
-    alerts: list[dict[str, Any]] = Field(default_factory=list, max_length=100, description="When to raise an alarm")
 
 
 class SchedulePatch(ScheduleRequest):
@@ -227,7 +226,6 @@ class ScheduleObject(schemas.Answer):
     label: str | None
     priority: int
     deliveries: list[dict[str, Any]]
-    alerts: list[dict[str, Any]]
     consecutive_failures: int = Field(description="Failures since it last succeeded")
     pause: Pause | None
     next_occurrences: list[datetime] = Field(description=f"The next {SHOWN_AHEAD} slots; none while it is paused")

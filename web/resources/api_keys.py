@@ -3,7 +3,6 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import flask
 import pydantic
@@ -14,7 +13,19 @@ from models import api_keys, organisations, session
 from models.api_key import Scope
 from models.api_keys import SeenKey
 from models.organisation import Organisation
-from web import auth, cursor, idempotency_key, job_object, json_body, once, problem_types, problems, query, schemas
+from web import (
+    auth,
+    cursor,
+    idempotency_key,
+    job_object,
+    json_body,
+    once,
+    paging,
+    problem_types,
+    problems,
+    query,
+    schemas,
+)
 from web import key_schemas as shapes
 
 blueprint = flask.Blueprint("api_keys", __name__, url_prefix="/v1/api-keys")
@@ -53,12 +64,9 @@ def listing() -> flask.Response:
     parameters = query.read(shapes.KeyListQuery)
     before = cursor.decode(parameters.cursor) if parameters.cursor is not None else None
     with session.transaction() as db:
-        # One more than asked for tells whether there is a next page.
-        rows = api_keys.newest(db, auth.caller().organisation_id, limit=parameters.limit + 1, before=before)
-    page = rows[: parameters.limit]
-    following = None
-    if len(rows) > parameters.limit:
-        following = f"{PATH}?{urlencode({'limit': parameters.limit, 'cursor': cursor.encode(page[-1].key.id)})}"
+        limit = paging.to_fetch(parameters)
+        rows = api_keys.newest(db, auth.caller().organisation_id, limit=limit, before=before)
+    page, following = paging.cut(rows, parameters, path=PATH, end=lambda seen: cursor.encode(seen.key.id))
     data = [shapes.KeyObject(**_described(seen)) for seen in page]
     return job_object.as_json(schemas.Page(data=data, next=following))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import flask
 import pydantic
@@ -20,6 +19,7 @@ from web import (
     idempotency_key,
     job_object,
     json_body,
+    paging,
     problem_types,
     problems,
     query,
@@ -67,12 +67,13 @@ def versions(name: str) -> flask.Response:
             db,
             auth.caller().organisation_id,
             name,
-            # One more than asked for tells whether there is a next page.
-            limit=parameters.limit + 1,
+            limit=paging.to_fetch(parameters),
             before=cursor.decode_number(parameters.cursor) if parameters.cursor is not None else None,
         )
-    page = rows[: parameters.limit]
-    following = _next_link(name, parameters, page[-1]) if len(rows) > parameters.limit else None
+    path = f"/v1/datasets/{name}/versions"
+    page, following = paging.cut(
+        rows, parameters, path=path, end=lambda made: cursor.encode_number(made.version.version)
+    )
     data = [_version(made) for made in page]
     return job_object.as_json(catalogue_schemas.DatasetVersionList(data=data, next=following))
 
@@ -166,12 +167,6 @@ def _version(made: Made) -> catalogue_schemas.DatasetVersionObject:
             "job": job_object.address_of(JobKind(made.kind), version.job_id),
         },
     )
-
-
-def _next_link(name: str, parameters: catalogue_schemas.DatasetVersionQuery, last: Made) -> str:
-    values = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    where = urlencode({**values, "cursor": cursor.encode_number(last.version.version)})
-    return f"/v1/datasets/{name}/versions?{where}"
 
 
 def _column(column: canonical.DatasetColumn) -> catalogue_schemas.DatasetColumnObject:

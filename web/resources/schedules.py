@@ -4,7 +4,6 @@ import dataclasses
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import flask
 import pydantic
@@ -22,6 +21,7 @@ from web import (
     job_object,
     json_body,
     once,
+    paging,
     problem_types,
     problems,
     query,
@@ -74,11 +74,9 @@ def listing() -> flask.Response:
         before=cursor.decode(parameters.cursor) if parameters.cursor is not None else None,
     )
     with session.transaction() as db:
-        # One more than asked for tells whether there is a next page.
-        rows = schedules.page(db, wanted, limit=parameters.limit + 1)
-        page = rows[: parameters.limit]
+        rows = schedules.page(db, wanted, limit=paging.to_fetch(parameters))
+        page, following = paging.cut(rows, parameters, path=PATH, end=lambda row: cursor.encode(row.id))
         data = schedule_views.shown(db, page)
-    following = _next_link(PATH, parameters, cursor.encode(page[-1].id)) if len(rows) > len(page) else None
     return job_object.as_json(schemas.Page(data=data, next=following))
 
 
@@ -176,14 +174,11 @@ def occurrences(schedule_id: str) -> flask.Response:
         before = EPOCH + timedelta(microseconds=min(cursor.decode_number(parameters.cursor), LAST_MOMENT))
     with session.transaction() as db:
         schedule = _find(db, schedule_id, even_deleted=True)
-        rows = schedules.occurrences(
-            db, schedule.id, limit=parameters.limit + 1, status=parameters.status, before=before
-        )
-        data = schedule_views.occurrences(db, rows[: parameters.limit])
-    following = None
-    if len(rows) > len(data):
-        last = cursor.encode_number((data[-1].due_at - EPOCH) // timedelta(microseconds=1))
-        following = _next_link(f"{PATH}/{schedule.id}/occurrences", parameters, last)
+        limit = paging.to_fetch(parameters)
+        rows = schedules.occurrences(db, schedule.id, limit=limit, status=parameters.status, before=before)
+        path = f"{PATH}/{schedule.id}/occurrences"
+        page, following = paging.cut(rows, parameters, path=path, end=lambda one: _cursor_of(one.occurrence.due_at))
+        data = schedule_views.occurrences(db, page)
     return job_object.as_json(schemas.Page(data=data, next=following))
 
 
@@ -273,6 +268,5 @@ def _answer(shown: shapes.ScheduleObject, *, status: int = 200) -> flask.Respons
     return response
 
 
-def _next_link(path: str, parameters: pydantic.BaseModel, last: str) -> str:
-    values = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    return f"{path}?{urlencode({**values, 'cursor': last})}"
+def _cursor_of(due_at: datetime) -> str:
+    return cursor.encode_number((due_at - EPOCH) // timedelta(microseconds=1))

@@ -3,7 +3,6 @@
 import uuid
 from datetime import timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import flask
 import pydantic
@@ -24,6 +23,7 @@ from web import (
     job_object,
     json_body,
     once,
+    paging,
     problem_types,
     problems,
     query,
@@ -71,9 +71,9 @@ def listing() -> flask.Response:
     parameters = query.read(shapes.WebhookListQuery)
     before = cursor.decode(parameters.cursor) if parameters.cursor is not None else None
     with session.transaction() as db:
-        rows = webhooks.newest(db, auth.caller().organisation_id, limit=parameters.limit + 1, before=before)
-    page = rows[: parameters.limit]
-    following = _next(parameters, page[-1].id) if len(rows) > parameters.limit else None
+        limit = paging.to_fetch(parameters)
+        rows = webhooks.newest(db, auth.caller().organisation_id, limit=limit, before=before)
+    page, following = paging.cut(rows, parameters, path=PATH, end=lambda row: cursor.encode(row.id))
     return job_object.as_json(schemas.Page(data=[delivery_object.webhook(row) for row in page], next=following))
 
 
@@ -245,7 +245,3 @@ def _body(model: type[Body], *, required: bool = True) -> tuple[dict[str, Any], 
         return raw, model.model_validate(raw)
     except pydantic.ValidationError as error:
         raise problems.invalid(error, raw, known=model.model_fields) from error
-
-
-def _next(parameters: shapes.WebhookListQuery, last: uuid.UUID) -> str:
-    return f"{PATH}?{urlencode({'limit': parameters.limit, 'cursor': cursor.encode(last)})}"
