@@ -1,4 +1,4 @@
-"""`make test`: all tests, in three processes side by side, and once more those few that failed while the machine was busy.
+"""`make test`: all tests, in four processes side by side, and once more those few that failed while the machine was busy.
 
 The unit tests use a processor, the others mostly wait for the stack, so the whole takes less time together. What fails is run
 a second time, alone, when the others have ended, and must pass then: a test that had to wait too long for a processor says
@@ -24,6 +24,7 @@ WAITING = (
     "integration/test_watchdog.py",
 )
 COMPUTING = ("unit",)
+INTEGRATION = ("integration",)
 NEVER_AGAIN = "tests.chaos"
 MOST_AGAIN = 3
 TESTS_FAILED = 1
@@ -71,9 +72,9 @@ def _run_together(folder: Path) -> list[Outcome]:
     beside = (
         Part("waiting", tuple(str(HERE / name) for name in WAITING)),
         Part("computing", tuple(str(HERE / name) for name in COMPUTING)),
+        Part("integration", (*_ignored(WAITING), *(str(HERE / name) for name in INTEGRATION))),
     )
-    elsewhere = tuple(f"--ignore={path}" for part in beside for path in part.paths)
-    seen = Part("others", (*elsewhere, str(HERE)))
+    seen = Part("others", (*_ignored((*WAITING, *COMPUTING, *INTEGRATION)), str(HERE)))
     outputs = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in beside]  # noqa: SIM115 - closed below
     processes = [part.start(folder / f"{part.name}.xml", output) for part, output in zip(beside, outputs, strict=True)]
     try:
@@ -87,6 +88,10 @@ def _run_together(folder: Path) -> list[Outcome]:
     sys.stdout.flush()
     pairs = zip((seen, *beside), (code, *codes), strict=True)
     return [Outcome(code, _failed(folder / f"{part.name}.xml")) for part, code in pairs]
+
+
+def _ignored(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"--ignore={HERE / name}" for name in names)
 
 
 def _say(text: str) -> None:
