@@ -1,5 +1,6 @@
 """Engines and transactions. One engine per process, made on first use, never shared across a fork."""
 
+import contextvars
 import functools
 import logging
 import math
@@ -129,6 +130,7 @@ def _say_for_whom(connection: psycopg.Connection[Any], record: ConnectionPoolEnt
         _ask_whether_alive(connection, record, proxy)
         return
     is_autocommit = connection.autocommit
+    lending = _lending.set(True)
     try:
         # Not in a transaction, whose end could take it back.
         connection.autocommit = True
@@ -136,9 +138,17 @@ def _say_for_whom(connection: psycopg.Connection[Any], record: ConnectionPoolEnt
         connection.autocommit = is_autocommit
     except psycopg.OperationalError as error:
         raise sqlalchemy.exc.DisconnectionError from error
+    finally:
+        _lending.reset(lending)
     record.info["organisation"] = organisation
 
 
+def is_lending() -> bool:
+    """Tell whether a connection is being lent in this thread: if it does not answer, there is still another to be made."""
+    return _lending.get()
+
+
+_lending = contextvars.ContextVar("lending", default=False)
 _FOR_WHOM = "SELECT set_config('reckoner.organisation_id', %s, false)"
 
 

@@ -39,7 +39,9 @@ class Part:
 
     def start(self, report: Path, output: IO[str] | None) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "pytest", *sys.argv[1:], f"--junitxml={report}", *self.paths]
-        command += ["-o", f"cache_dir={report.parent / self.name}"]
+        # Folders of its own: whoever makes one in the shared place shuts it, also to the embedded servers of the others.
+        folder = report.with_suffix("")
+        command += [f"--basetemp={folder}", "-o", f"cache_dir={folder}.cache"]
         return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT if output else None)
 
 
@@ -53,7 +55,7 @@ class Outcome:
 
 def main() -> int:
     """Return the first exit code that is not 0, or 0 where all that failed has passed when it ran alone."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="reckoner-", ignore_cleanup_errors=True) as folder:
         outcomes = _run_together(Path(folder))
     code = next((outcome.code for outcome in outcomes if outcome.code), 0)
     failed = [test for outcome in outcomes for test in outcome.failed]

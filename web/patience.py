@@ -17,7 +17,7 @@ from models import session
 
 RV = TypeVar("RV")
 
-# A request may wait for a connection that has rested and then for a new one, or else for one statement.
+# A request may wait for a connection that is lent to it and then for a new one, or else for one statement.
 STATEMENT_SECONDS = 4.5
 RESTED_SECONDS = 2.0
 CONNECT_SECONDS = 2
@@ -31,7 +31,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         if timeout is not None:
             return super().wait(gen, interval, timeout)
-        patience = RESTED_SECONDS if self._has_rested() else STATEMENT_SECONDS
+        patience = RESTED_SECONDS if session.is_lending() or self._has_rested() else STATEMENT_SECONDS
         try:
             answer = super().wait(gen, interval, patience)
         except psycopg.errors._WaitTimeout as error:  # noqa: SLF001 - `wait` documents it, and has no public name for it

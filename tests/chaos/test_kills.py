@@ -125,7 +125,7 @@ def test_a_cancelled_job_is_stopped_and_stays_cancelled(shop: Client) -> None:
     with _caught_running(shop) as (job, pid):
         answer = shop.http.post(f"/v1/reports/{job['id']}/cancel")
         assert answer.status_code == 202, answer.text
-        wait_for(lambda: not psutil.pid_exists(pid), seconds=10)
+        wait_for(lambda: not psutil.pid_exists(pid), seconds=30)
     assert shop.finish(job)["status"] == "cancelled"
     again = shop.http.post(f"/v1/reports/{job['id']}/cancel")
     assert again.status_code == 409

@@ -150,8 +150,8 @@ def test_the_longest_key_and_odd_characters(ready: Caller) -> None:
         assert ask(ready, key).json["id"] == ask(ready, key).json["id"]
 
 
-def test_a_dry_run_neither_reads_nor_takes_a_key(ready: Caller) -> None:
-    assert ask(ready, "", "/v1/reports?dry_run=true").status_code == 200
+def test_a_dry_run_judges_a_key_and_takes_none(ready: Caller) -> None:
+    assert ask(ready, "", "/v1/reports?dry_run=true").status_code == 422
     assert ask(ready, "k", "/v1/reports?dry_run=true").status_code == 200
     assert "Idempotent-Replayed" not in ask(ready, "k", params={}).headers
 
