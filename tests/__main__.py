@@ -24,7 +24,12 @@ WAITING = (
     "integration/test_watchdog.py",
 )
 COMPUTING = ("unit",)
-INTEGRATION = ("integration",)
+# Those about the web go with what shares the one stack, so that both take about as long.
+INTEGRATION = tuple(
+    f"integration/{path.name}"
+    for path in sorted((HERE / "integration").glob("test_*.py"))
+    if "test_web_" not in path.name
+)
 NEVER_AGAIN = "tests.chaos"
 MOST_AGAIN = 3
 TESTS_FAILED = 1
@@ -74,7 +79,7 @@ def _run_together(folder: Path) -> list[Outcome]:
     beside = (
         Part("waiting", tuple(str(HERE / name) for name in WAITING)),
         Part("computing", tuple(str(HERE / name) for name in COMPUTING)),
-        Part("integration", (*_ignored(WAITING), *(str(HERE / name) for name in INTEGRATION))),
+        Part("integration", tuple(str(HERE / name) for name in INTEGRATION if name not in WAITING)),
     )
     seen = Part("others", (*_ignored((*WAITING, *COMPUTING, *INTEGRATION)), str(HERE)))
     outputs = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in beside]  # noqa: SIM115 - closed below
