@@ -3,11 +3,14 @@
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import flask
+import pydantic
 
 from web import body_errors, problem_types, problems
+
+Body = TypeVar("Body", bound=pydantic.BaseModel)
 
 MAX_DEPTH = 64
 # Above it a float stands for more than one integer.
@@ -42,6 +45,18 @@ def read_if_any() -> dict[str, Any]:
         problems.Problem: as `read` does.
     """
     return {} if flask.request.content_length in {None, 0} and not _is_chunked() else read()
+
+
+def validated(model: type[Body], raw: dict[str, Any]) -> Body:
+    """Return what a body says.
+
+    Raises:
+        problems.Problem: it is not what the model describes; each wrong field is named.
+    """
+    try:
+        return model.model_validate(raw)
+    except pydantic.ValidationError as error:
+        raise problems.invalid(error, raw, known=model.model_fields) from error
 
 
 def _is_chunked() -> bool:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import flask
-import pydantic
 import structlog
 from sqlalchemy.orm import Session
 
@@ -31,7 +30,6 @@ from web import key_schemas as shapes
 blueprint = flask.Blueprint("api_keys", __name__, url_prefix="/v1/api-keys")
 
 PATH = "/v1/api-keys"
-Body = TypeVar("Body", bound=pydantic.BaseModel)
 Found = TypeVar("Found")
 # A key, and its secret where it was made just now.
 Issued = tuple[SeenKey, str | None]
@@ -43,7 +41,8 @@ log = structlog.get_logger("web.api_keys")
 @auth.requires(Scope.ADMIN)
 def create() -> flask.Response:
     query.read(schemas.NoParameters)
-    raw, request = _body(shapes.KeyRequest)
+    raw = json_body.read()
+    request = json_body.validated(shapes.KeyRequest, raw)
     for scope in request.scopes:
         # Nobody can give what they have not.
         auth.demand(scope)
@@ -83,7 +82,7 @@ def show(key_id: str) -> flask.Response:
 @auth.requires(Scope.ADMIN)
 def change(key_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
-    _, request = _body(shapes.KeyChange)
+    request = json_body.validated(shapes.KeyChange, json_body.read())
     with session.transaction() as db:
         found = _find(db, key_id).key
         api_keys.rename(db, found.id, request.name, organisation_id=found.organisation_id)
@@ -95,7 +94,8 @@ def change(key_id: str) -> flask.Response:
 @auth.requires(Scope.ADMIN)
 def rotate(key_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
-    raw, request = _body(shapes.KeyRotation, required=False)
+    raw = json_body.read_if_any()
+    request = json_body.validated(shapes.KeyRotation, raw)
     key = idempotency_key.bind(idempotency_key.given(), {"body": raw})
 
     def make(db: Session) -> tuple[uuid.UUID, Issued]:
@@ -167,14 +167,6 @@ def _there(found: Found | None) -> Found:
     if found is None:
         raise problems.Problem(problem_types.NOT_FOUND, "There is no API key with this id.")
     return found
-
-
-def _body(model: type[Body], *, required: bool = True) -> tuple[dict[str, Any], Body]:
-    raw = json_body.read() if required else json_body.read_if_any()
-    try:
-        return raw, model.model_validate(raw)
-    except pydantic.ValidationError as error:
-        raise problems.invalid(error, raw, known=model.model_fields) from error
 
 
 def _answer(seen: SeenKey) -> flask.Response:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import flask
-import pydantic
 
 from analytics.datasets import schemas as canonical
 from models import dataset, session
@@ -95,7 +94,7 @@ def show_version(name: str, version: int) -> flask.Response:
 def restore(name: str) -> flask.Response:
     options = query.read(schemas.SubmitQuery)
     _schema(name)
-    request = _restore_request()
+    request = json_body.validated(catalogue_schemas.RestoreRequest, json_body.read())
     key = idempotency_key.bind(
         idempotency_key.given(), {"body": request.model_dump(mode="json", exclude_defaults=True)}
     )
@@ -104,14 +103,6 @@ def restore(name: str) -> flask.Response:
             return job_object.as_json(restore_plan.make(db, name, request, auth.caller()).dry_run())
     accepted = accepting.accept(lambda db: restore_plan.make(db, name, request, auth.caller()).new_job(), key)
     return accepting.answer(accepted, options.wait)
-
-
-def _restore_request() -> catalogue_schemas.RestoreRequest:
-    raw = json_body.read()
-    try:
-        return catalogue_schemas.RestoreRequest.model_validate(raw)
-    except pydantic.ValidationError as error:
-        raise problems.invalid(error, raw, known=catalogue_schemas.RestoreRequest.model_fields) from error
 
 
 def _current() -> dict[str, DatasetVersion]:

@@ -3,10 +3,8 @@
 import dataclasses
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import flask
-import pydantic
 from sqlalchemy.orm import Session
 
 from models import schedules, session
@@ -43,7 +41,8 @@ LAST_MOMENT = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microsecon
 @auth.requires(Scope.SCHEDULES)
 def create() -> flask.Response:
     options = query.read(shapes.CreateQuery)
-    request, raw = _request(shapes.ScheduleRequest, json_body.read())
+    raw = json_body.read()
+    request = json_body.validated(shapes.ScheduleRequest, raw)
     key = idempotency_key.bind(idempotency_key.given(), {"body": raw})
     if options.dry_run:
         return _preview_of(request, count=shapes.PreviewQuery().n)
@@ -58,7 +57,7 @@ def create() -> flask.Response:
 @auth.requires(Scope.SCHEDULES)
 def preview_unsaved() -> flask.Response:
     wanted = query.read(shapes.PreviewQuery)
-    request, _ = _request(shapes.ScheduleRequest, json_body.read())
+    request = json_body.validated(shapes.ScheduleRequest, json_body.read())
     return _preview_of(request, count=wanted.n)
 
 
@@ -97,7 +96,9 @@ def change(schedule_id: str) -> flask.Response:
     with session.transaction() as db:
         schedule = _find(db, schedule_id, lock=True)
         _demand_match(schedule)
-        request, _ = _request(shapes.ScheduleRequest, schedule_views.merged(schedule_views.document(schedule), patch))
+        request = json_body.validated(
+            shapes.ScheduleRequest, schedule_views.merged(schedule_views.document(schedule), patch)
+        )
         schedule_views.apply(db, schedule, request, now=schedules.now(db))
         db.flush()
         shown = schedule_views.shown(db, [schedule])[0]
@@ -120,7 +121,7 @@ def delete(schedule_id: str) -> flask.Response:
 @auth.requires(Scope.SCHEDULES)
 def pause(schedule_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
-    request, _ = _request(shapes.PauseRequest, json_body.read_if_any())
+    request = json_body.validated(shapes.PauseRequest, json_body.read_if_any())
     with session.transaction() as db:
         schedule = _find(db, schedule_id, lock=True)
         if schedule.paused_at is None:
@@ -160,7 +161,8 @@ def preview(schedule_id: str) -> flask.Response:
 @auth.requires(Scope.SCHEDULES)
 def run(schedule_id: str) -> flask.Response:
     options = query.read(schemas.WaitQuery)
-    request, raw = _request(shapes.RunRequest, json_body.read_if_any())
+    raw = json_body.read_if_any()
+    request = json_body.validated(shapes.RunRequest, raw)
     key = idempotency_key.bind(idempotency_key.given(), {"body": raw})
     return accepting.answer(accepting.accept(lambda db: _new_job(db, schedule_id, request), key), options.wait)
 
@@ -180,13 +182,6 @@ def occurrences(schedule_id: str) -> flask.Response:
         page, following = paging.cut(rows, parameters, path=path, end=lambda one: _cursor_of(one.occurrence.due_at))
         data = schedule_views.occurrences(db, page)
     return job_object.as_json(schemas.Page(data=data, next=following))
-
-
-def _request(model: type[query.Model], raw: dict[str, Any]) -> tuple[query.Model, dict[str, Any]]:
-    try:
-        return model.model_validate(raw), raw
-    except pydantic.ValidationError as error:
-        raise problems.invalid(error, raw, known=model.model_fields) from error
 
 
 def _made(db: Session, request: shapes.ScheduleRequest) -> tuple[uuid.UUID, shapes.ScheduleObject]:

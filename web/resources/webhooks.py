@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import flask
-import pydantic
 from sqlalchemy.orm import Session
 
 from models import deliveries, outbox, session, settings, vault, webhooks
@@ -36,14 +35,14 @@ blueprint = flask.Blueprint("webhooks", __name__, url_prefix="/v1/webhooks")
 
 PATH = "/v1/webhooks"
 TEST_PATIENCE = 20
-Body = TypeVar("Body", bound=pydantic.BaseModel)
 
 
 @blueprint.post("")
 @auth.requires(Scope.WEBHOOKS)
 def create() -> flask.Response:
     query.read(schemas.NoParameters)
-    raw, request = _body(shapes.WebhookRequest)
+    raw = json_body.read()
+    request = json_body.validated(shapes.WebhookRequest, raw)
     lane = _lane(request.url)
     key = idempotency_key.bind(idempotency_key.given(), {"body": raw})
 
@@ -89,7 +88,7 @@ def show(webhook_id: str) -> flask.Response:
 @auth.requires(Scope.WEBHOOKS)
 def change(webhook_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
-    _, request = _body(shapes.WebhookChange)
+    request = json_body.validated(shapes.WebhookChange, json_body.read())
     values: dict[str, Any] = request.model_dump(exclude_unset=True)
     if request.url is not None:
         values["lane"] = _lane(request.url)
@@ -113,7 +112,8 @@ def delete(webhook_id: str) -> flask.Response:
 @auth.requires(Scope.WEBHOOKS)
 def rotate_secret(webhook_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
-    raw, request = _body(shapes.RotateRequest, required=False)
+    raw = json_body.read_if_any()
+    request = json_body.validated(shapes.RotateRequest, raw)
     key = idempotency_key.bind(idempotency_key.given(), {"body": raw})
 
     def make(db: Session) -> tuple[uuid.UUID, Issued]:
@@ -237,11 +237,3 @@ def _lane(url: str) -> str:
         return receivers.lane_of_url(auth.caller().organisation_id, url, allow_private=allow_private)
     except addresses.RefusedError as error:
         raise problems.refused(problems.FieldError("#/url", error.code, error.detail)) from error
-
-
-def _body(model: type[Body], *, required: bool = True) -> tuple[dict[str, Any], Body]:
-    raw = json_body.read() if required else json_body.read_if_any()
-    try:
-        return raw, model.model_validate(raw)
-    except pydantic.ValidationError as error:
-        raise problems.invalid(error, raw, known=model.model_fields) from error
