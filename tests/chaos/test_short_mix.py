@@ -11,8 +11,7 @@ from tests.chaos.harness.suite import Pool
 SECONDS = 45.0
 EVERY_SECONDS = 1.0
 RATE = 12.0
-# Between two the mix waits until the last is over; a busy machine gets through fewer.
-LEAST_INJECTIONS = 10
+LEAST_INJECTIONS = 20
 LEAST_JOBS = 200
 
 
@@ -22,7 +21,7 @@ def test_random_faults_lose_nothing_and_double_nothing(
     short = Scenario(
         "mix",
         "everything at random",
-        lambda run: mix.play(run, seconds=SECONDS, every=EVERY_SECONDS, rate=RATE),
+        lambda run: mix.play(run, seconds=SECONDS, every=EVERY_SECONDS, rate=RATE, least_faults=LEAST_INJECTIONS),
         mix.QUICK,
     )
     outcome = play(short, pool.get(short.plan), seed=chaos_seed, scale=1.0, folder=tmp_path)

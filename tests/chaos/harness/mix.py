@@ -110,16 +110,20 @@ def play(
     seconds: float,
     every: float,
     rate: float,
+    least_faults: int = 0,
     sample: Callable[[], None] = lambda: None,
     sample_every: float = float("inf"),
 ) -> None:
-    """Set faults upon a loaded stack for so long, one every so many seconds, then make the accounts."""
+    """Set faults upon a loaded stack for so long, one every so many seconds, then make the accounts.
+
+    On a busy machine, where each fault takes longer, it goes on for up to as long again until there were `least_faults`.
+    """
     ledger = run.ledger(organisations=2)
     hashes = _undisturbed(run.stack, ledger)
     struck: Counter[str] = Counter()
     ends = time.monotonic() + seconds
     with run.load(_of_all_kinds, rate=rate, ledger=ledger):
-        while time.monotonic() < ends:
+        while time.monotonic() < ends + (seconds if struck.total() < least_faults else 0.0):
             _wait(every * run.chance.uniform(0.5, 1.5), sample, sample_every)
             (fault,) = run.chance.choices(FAULTS, [each.weight for each in FAULTS])
             if fault.strike(run):
