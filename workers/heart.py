@@ -197,7 +197,8 @@ def _may_be_stopped(job: Job) -> bool:
 
 
 def _is_at(at: Work, job: Job | None) -> bool:
-    return job is not None and job.attempt == at.attempt and job.worker_pid == at.pid
+    """Whether a child is at what is its own; also one that has claimed it and has not come to saying so."""
+    return job is not None and at.attempt in {0, job.attempt} and job.worker_pid == at.pid
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -1,4 +1,7 @@
-"""The most important faults at random under load, from a printed seed, then all accounts: nothing lost, nothing twice."""
+"""The most important faults at random under load, from a printed seed, then all accounts: nothing lost, nothing twice.
+
+And one fault that chance seldom meets, on the same stack.
+"""
 
 from pathlib import Path
 
@@ -30,3 +33,12 @@ def test_random_faults_lose_nothing_and_double_nothing(
     assert outcome.failure is None, outcome.failure
     assert outcome.injections >= LEAST_INJECTIONS
     assert outcome.jobs >= LEAST_JOBS
+
+
+def test_a_child_that_stands_still_after_its_claim_can_be_cancelled(
+    pool: Pool, chaos_seed: int, tmp_path: Path
+) -> None:
+    chosen = suite.registry()["CANCEL-CLAIMED"]
+    outcome = play(chosen, pool.get(chosen.plan), seed=chaos_seed, scale=0.1, folder=tmp_path)
+    assert outcome.failure is None, outcome.failure
+    assert outcome.injections == 1

@@ -1,9 +1,12 @@
-"""Jobs are cancelled, wherever they are: waiting, asleep, in a query, or in C code that hears nothing."""
+"""Jobs are cancelled, wherever they are: waiting, asleep, in a query, in C code that hears nothing, or just claimed."""
 
 import time
 
+import psutil
+
+from models.failpoints import Point
 from models.settings import Settings
-from tests.chaos.harness import faults, looks
+from tests.chaos.harness import faults, looks, mix
 from tests.chaos.harness.ledger import Ledger, Work
 from tests.chaos.harness.scenario import Run, scenario
 from tests.chaos.stack.probes import ProbeType
@@ -32,6 +35,22 @@ def cancel(run: Run) -> None:
     made = run.settle(ledger)
     assert made.statuses == {"cancelled": made.acked}, made.statuses
     run.note(f"a query and a sleep end by a signal, in their process; C code is killed after {GRACE_SECONDS:.0f} s")
+
+
+@scenario(
+    "CANCEL-CLAIMED", "A job is cancelled whose process stands still right after it claimed the job", plan=mix.QUICK
+)
+def cancel_claimed(run: Run) -> None:
+    ledger = run.ledger(organisations=1)
+    for _ in run.times(10):
+        faults.arm(run.stack, Point.CLAIM_AFTER_COMMIT, "stop")
+        job_id = ledger.submit(Work.probe(ProbeType.CREDIT, n=1))
+        pid = faults.wait_until_hit(run.stack, Point.CLAIM_AFTER_COMMIT)
+        _cancel(run, job_id)
+        wait_for(lambda: not psutil.pid_exists(pid), seconds=60)  # noqa: B023 - called before the next turn
+        wait_for(lambda: looks.state_of(run.stack, job_id)["status"] == "cancelled", seconds=60)  # noqa: B023 - as above
+    made = run.settle(ledger)
+    assert made.statuses == {"cancelled": made.acked}, made.statuses
 
 
 def _cancel_running(run: Run, ledger: Ledger, work: Work, *, survives: bool) -> float:
