@@ -136,11 +136,16 @@ def put_off(session: Session, delivery: Delivery, *, seconds: float, error: str 
 
 
 def again(session: Session, *where: ColumnElement[bool]) -> int:
-    """Send finished deliveries again, under their ids; returns how many. Those to disabled webhooks stay as they are."""
+    """Send finished deliveries again, under their ids; returns how many.
+
+    Those to disabled webhooks stay as they are, and those that named somebody who was erased.
+    """
     enabled = text(
         "(webhook_id IS NULL OR EXISTS (SELECT FROM webhooks WHERE id = webhook_id AND disabled_at IS NULL))"
     )
-    statement = update(Delivery).where(*where, Delivery.finished_at.is_not(None), enabled)
+    statement = update(Delivery).where(
+        *where, Delivery.finished_at.is_not(None), Delivery.erased_at.is_(None), enabled
+    )
     done = session.execute(
         statement.values(
             status=DeliveryStatus.PENDING, finished_at=null(), tries=0, next_attempt_at=func.now(), error=null()

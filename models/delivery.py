@@ -65,6 +65,7 @@ class Delivery(Base):
         CheckConstraint("channel IN ('webhook', 'email', 'file')", name="channel_is_known"),
         CheckConstraint("status IN ('pending', 'succeeded', 'failed', 'cancelled', 'skipped')", name="status_is_known"),
         CheckConstraint("(status = 'pending') = (finished_at IS NULL)", name="final_is_finished"),
+        CheckConstraint("erased_at IS NULL OR status <> 'pending'", name="erased_is_never_sent"),
         CheckConstraint("(claim_token IS NULL) = (claim_until IS NULL)", name="claim_has_an_end"),
         CheckConstraint("(channel = 'webhook') = (webhook_id IS NOT NULL)", name="webhook_is_named"),
         Index("ix_deliveries_due", "lane", "next_attempt_at", "id", postgresql_where=text("status = 'pending'")),
@@ -96,6 +97,7 @@ class Delivery(Base):
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]
     finished_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]  # its filter or its address named somebody who was erased: it is not sent again
 
 
 class DeliveryAttempt(Base):
