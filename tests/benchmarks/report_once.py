@@ -1,6 +1,7 @@
 """Runs one report, or what a specialist would write for it, in a process of its own; prints seconds and memory.
 
-Seconds of the processor count all threads, and say the same on a machine that is busy with other work.
+The best of three runs: a worker's process has computed before, and so has the process here after the first, its memory its own
+already. Seconds of the processor count all threads, and say the same on a machine that is busy with other work.
 """
 
 import json
@@ -17,6 +18,7 @@ from analytics.render import chunks
 from analytics.reports import registry as computing
 from tests.benchmarks import programs_in_pandas, queries_by_hand
 
+RUNS = 3
 THREADS = 2
 ENGINE_MEMORY = "1200MB"
 ZONE = "Europe/London"
@@ -25,7 +27,8 @@ ZONE = "Europe/London"
 def main() -> None:
     way, report, dataset, path = sys.argv[1:]
     ways = {"ours": _ours, "by_hand": _by_hand, "in_pandas": _in_pandas}
-    found = ways[way](report, dataset, Path(path))
+    runs = [ways[way](report, dataset, Path(path)) for _ in range(RUNS)]
+    found = {name: min(run[name] for run in runs) for name in runs[0]}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({**found, "peak_bytes": peak}))
 
