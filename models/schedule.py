@@ -8,7 +8,7 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -135,6 +135,7 @@ class ScheduleOccurrence(Base):
         ),
         Index("ix_schedule_occurrences_waiting", "schedule_id", "due_at", postgresql_where=text("status = 'waiting'")),
         Index("ix_schedule_occurrences_decided_at", "decided_at"),
+        Index("ix_schedule_occurrences_alerts_due", "due_at", "schedule_id", postgresql_where=text("alerts_due")),
     )
 
     schedule_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True)
@@ -147,3 +148,6 @@ class ScheduleOccurrence(Base):
     decided_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # When the end of its job was counted, for or against the schedule.
     settled_at: Mapped[datetime | None]
+    # Whether its alerts are still to be evaluated, and how often that has been begun.
+    alerts_due: Mapped[bool] = mapped_column(default=False, server_default=false())
+    alert_tries: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")

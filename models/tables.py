@@ -1,5 +1,6 @@
 """Imports every table, so that `Base.metadata` is complete for migrations."""
 
+from models.alert import AlertChange, AlertRow, AlertStanding
 from models.api_key import ApiKey, OldSecret
 from models.base import Base
 from models.dataset import DatasetVersion
@@ -17,6 +18,9 @@ from models.upkeep import UpkeepRun
 from models.webhook import Webhook
 
 __all__ = [
+    "AlertChange",
+    "AlertRow",
+    "AlertStanding",
     "ApiKey",
     "Base",
     "DatasetVersion",
