@@ -186,7 +186,9 @@ class OfColumn(_OfRows):
     """One figure of all rows."""
 
     column: ColumnName = Field(description="A column of the result")
-    take: Take = Field(description="How its cells become one figure; empty ones do not count, and the sum of none is 0")
+    take: Take = Field(
+        description="How its cells become one figure. Empty ones do not count, but for first and last; the sum of none is 0"
+    )
 
 
 class OfEach(_OfRows):

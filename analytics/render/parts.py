@@ -1,18 +1,16 @@
 """The part of a result that somebody may see: the rows a filter lets through, and of all else only what tells of no other row."""
 
-import math
-import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from analytics.catalogue import row_filters
 from analytics.catalogue.columns import ColumnType
-from analytics.catalogue.filters import Filter, Op
-from analytics.render import chunks
+from analytics.catalogue.filters import Filter
+from analytics.render import chunks, row_masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +22,29 @@ class Part:
     row_count: int
 
 
+@dataclass(slots=True)
+class Unseen:
+    """The rows that none of the filters lets through: how many, and how often each value of some columns is among them."""
+
+    row_count: int = 0
+    values: dict[str, dict[str | None, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many rows each filter lets through, and what none does."""
+
+    of_filter: list[int]
+    unseen: Unseen
+
+
 # Words about the report type, which are the same for every result of it.
 _OF_THE_TYPE = ("type", "version", "title", "definition", "source", "columns")
 # Of the summary: what the question was about. It counts nobody.
 _OF_THE_QUESTION = ("as_of", "currency")
 
 
-def _header(whole: Mapping[str, Any], *, row_count: int) -> dict[str, Any]:
+def header(whole: Mapping[str, Any], *, row_count: int) -> dict[str, Any]:
     """Return what may be said about so many of a result's rows.
 
     Summary, charts, warnings, checks and the manifest are about all rows, and so left out, as are the parameters, which may
@@ -50,79 +64,80 @@ def _header(whole: Mapping[str, Any], *, row_count: int) -> dict[str, Any]:
     }
 
 
+def fitting(raw_filter: Mapping[str, Any], whole: Mapping[str, Any]) -> Filter:
+    """Return a filter that suits the rows of a result.
+
+    Raises:
+        row_filters.UnfitError: it does not. Nobody gets anything by it.
+    """
+    node = Filter.model_validate(raw_filter)
+    row_filters.refuse_pivot(whole.get("params") or {})
+    for misfit in row_filters.misfits(node, _kinds(whole), zone=_zone(whole)):
+        raise row_filters.UnfitError(misfit.detail)
+    return node
+
+
 def of(stored: Iterable[bytes], raw_filter: Mapping[str, Any], whole: Mapping[str, Any]) -> Part:
     """Return the rows that a filter lets through, in their order, as chunks of their own.
 
     Raises:
         row_filters.UnfitError: the filter does not suit the rows. Nobody gets anything by it.
     """
-    node = Filter.model_validate(raw_filter)
-    row_filters.refuse_pivot(whole.get("params") or {})
-    kinds = {column["name"]: ColumnType(column["type"]) for column in whole["columns"]}
-    zone = str((whole.get("params") or {}).get("timezone") or "UTC")
-    for misfit in row_filters.misfits(node, kinds, zone=zone):
-        raise row_filters.UnfitError(misfit.detail)
-    kept = [table for data in stored if (table := _rows(chunks.decode(data), node, kinds, zone=zone)).num_rows]
+    node = fitting(raw_filter, whole)
+    kept = [rows for _, rows in divided(stored, [node], whole)]
     row_count = sum(table.num_rows for table in kept)
     made = [piece.data for piece in chunks.encode(pa.concat_tables(kept))] if kept else []
-    return Part(_header(whole, row_count=row_count), made, row_count)
+    return Part(header(whole, row_count=row_count), made, row_count)
 
 
-def _rows(table: pa.Table, node: Filter, kinds: Mapping[str, ColumnType], *, zone: str) -> pa.Table:
-    found = table.filter(pa.array(_mask(table, node, kinds, zone=zone), pa.bool_()))
-    # A dictionary would carry every value of the whole with it, and so might what a schema remembers.
-    plain = [
+def divided(stored: Iterable[bytes], nodes: list[Filter], whole: Mapping[str, Any]) -> Iterator[tuple[int, pa.Table]]:
+    """Yield, chunk by chunk, the rows that each filter lets through, with the filter's number; none, where there are none.
+
+    The filters are those of `fitting`. Each chunk is read once for all of them.
+    """
+    for data in stored:
+        rows = row_masks.Rows(chunks.decode(data), _kinds(whole), _zone(whole))
+        for number, node in enumerate(nodes):
+            mask = rows.mask(node)
+            if mask.any():
+                yield number, _plain(rows.table.filter(pa.array(mask)))
+
+
+def counted(
+    stored: Iterable[bytes], nodes: list[Filter], whole: Mapping[str, Any], *, values_of: Iterable[str] = ()
+) -> Counted:
+    """Count the rows that each filter lets through, and look at those that none does: which values of these columns they have."""
+    counts, unseen = [0] * len(nodes), Unseen()
+    for data in stored:
+        rows = row_masks.Rows(chunks.decode(data), _kinds(whole), _zone(whole))
+        masks = [rows.mask(node) for node in nodes]
+        counts = [count + int(mask.sum()) for count, mask in zip(counts, masks, strict=True)]
+        nobodys = ~np.logical_or.reduce(masks) if masks else np.ones(rows.table.num_rows, np.bool_)
+        _note(unseen, rows.table.filter(pa.array(nobodys)), values_of)
+    return Counted(counts, unseen)
+
+
+def _note(unseen: Unseen, table: pa.Table, values_of: Iterable[str]) -> None:
+    unseen.row_count += table.num_rows
+    for name in values_of:
+        known = unseen.values.setdefault(name, {})
+        for entry in table[name].value_counts().to_pylist():
+            value = None if entry["values"] is None else str(entry["values"])
+            known[value] = known.get(value, 0) + entry["counts"]
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Return rows without what would come with them: a dictionary has every value of the whole, and so may a schema."""
+    columns = [
         column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        for column in found.columns
+        for column in table.columns
     ]
-    return pa.table(plain, names=found.column_names)
+    return pa.table(columns, names=table.column_names)
 
 
-def _mask(table: pa.Table, node: Filter, kinds: Mapping[str, ColumnType], *, zone: str) -> list[bool]:
-    if node.and_ is not None:
-        return _joined(all, [_mask(table, child, kinds, zone=zone) for child in node.and_])
-    if node.or_ is not None:
-        return _joined(any, [_mask(table, child, kinds, zone=zone) for child in node.or_])
-    if node.not_ is not None:
-        return [not held for held in _mask(table, node.not_, kinds, zone=zone)]
-    name = str(node.column)
-    holds = _test(Op(str(node.op)), row_filters.wanted(node, kinds[name], zone=zone))
-    return [holds(_comparable(cell)) for cell in table[name].to_pylist()]
+def _kinds(whole: Mapping[str, Any]) -> dict[str, ColumnType]:
+    return {column["name"]: ColumnType(column["type"]) for column in whole["columns"]}
 
 
-def _joined(how: Callable[[Sequence[bool]], bool], masks: Sequence[list[bool]]) -> list[bool]:
-    return [how(held) for held in zip(*masks, strict=True)]
-
-
-def _comparable(cell: Any) -> Any:
-    """Return a cell as it is compared: what is shown as empty is empty, and every time has its zone."""
-    if isinstance(cell, float) and not math.isfinite(cell):
-        return None
-    if isinstance(cell, datetime) and cell.tzinfo is None:
-        return cell.replace(tzinfo=UTC)
-    return cell
-
-
-_ORDERED: Mapping[Op, Callable[[Any, Any], bool]] = {
-    Op.LT: operator.lt,
-    Op.LE: operator.le,
-    Op.GT: operator.gt,
-    Op.GE: operator.ge,
-    Op.BETWEEN: lambda cell, bounds: bool(bounds[0] <= cell <= bounds[1]),
-    Op.CONTAINS: lambda cell, text: text in cell,
-    Op.STARTS_WITH: lambda cell, text: bool(cell.startswith(text)),
-}
-
-
-def _test(op: Op, wanted: Any) -> Callable[[Any], bool]:
-    """Return the comparison with a value; with an empty cell it is false, and `ne` and `not_in` are exact opposites."""
-    match op:
-        case Op.EQ | Op.NE:
-            return lambda cell: (cell == wanted) is (op is Op.EQ)
-        case Op.IN | Op.NOT_IN:
-            members = frozenset(wanted)
-            return lambda cell: (cell in members) is (op is Op.IN)
-        case Op.IS_NULL:
-            return lambda cell: (cell is None) is wanted
-    holds = _ORDERED[op]
-    return lambda cell: cell is not None and holds(cell, wanted)
+def _zone(whole: Mapping[str, Any]) -> str:
+    return str((whole.get("params") or {}).get("timezone") or "UTC")
