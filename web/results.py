@@ -19,7 +19,6 @@ from web import (
     file_names,
     formats,
     job_object,
-    kept_files,
     problem_types,
     problems,
     rendering_version,
@@ -27,6 +26,7 @@ from web import (
     result_stream,
 )
 from web.codings import Coding
+from workers import kept_files
 
 # The page carries its own style and pictures and fetches nothing; whatever a cell smuggled in could not run.
 HTML_POLICY = (

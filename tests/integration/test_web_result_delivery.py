@@ -13,7 +13,8 @@ from models import session, settings
 from models.result import StoredResult
 from tests.integration import web_api
 from tests.integration.web_api import Answer, Caller
-from web import kept_files, result_files, result_stream
+from web import result_files, result_stream
+from workers import kept_files
 
 ROWS = 5_000
 TABLE = pa.table({"name": [f"cüstomer {number}" for number in range(ROWS)], "orders": list(range(ROWS))})

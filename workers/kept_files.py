@@ -8,7 +8,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -61,6 +61,7 @@ class Shelf:
 
     room: int
     seconds: float = SECONDS
+    most_files: int = MOST_FILES
     _files: dict[str, _Kept] = field(default_factory=dict)
     _being_made: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -98,12 +99,25 @@ class Shelf:
             now = time.monotonic()
             count, size = len(self._files), sum(kept.size for kept in self._files.values())
             for name, kept in sorted(self._files.items(), key=lambda item: item[1].used_at):
-                crowded = count > MOST_FILES or size > self.room
+                crowded = count > self.most_files or size > self.room
                 if kept.readers == 0 and (crowded or now - kept.used_at >= self.seconds):
                     del self._files[name]
                     kept.file.close()
                     count, size = count - 1, size - kept.size
             self._look_again()
+
+    def names(self) -> list[str]:
+        """Return what is there."""
+        with self._lock:
+            return list(self._files)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Let go of files that nobody may have any more; whoever reads one at this moment lets go of it in the end."""
+        with self._lock:
+            for name in names:
+                kept = self._files.pop(name, None)
+                if kept is not None and kept.readers == 0:
+                    kept.file.close()
 
     def clear(self) -> None:
         """Let go of all that nobody reads; readers let go of theirs themselves."""
