@@ -115,7 +115,7 @@ def _show_plan(plan: Json) -> None:
     output.rows(names, rows, title="Would be removed", numeric=frozenset({"rows"}))
     output.say(
         f"{len(plan['results'])} stored results, {len(plan['uploads'])} kept files; "
-        f"{plan['records']} jobs would forget the customer. Nothing has been changed."
+        f"{plan['records']} jobs and {plan['deliveries']} deliveries would forget the customer. Nothing has been changed."
     )
 
 
@@ -136,7 +136,7 @@ def _show_certificate(job_id: str, found: Json) -> None:
     output.rows(names, rows, title="Removed", numeric=frozenset({"rows", "files"}))
     output.say(
         f"{len(found['results_removed'])} stored results, {len(found['uploads_removed'])} kept files; "
-        f"{found['records_redacted']} jobs have forgotten the customer."
+        f"{found['records_redacted']} jobs and {found['deliveries_redacted']} deliveries have forgotten the customer."
     )
     read = found["verification"]
     output.say(

@@ -21,6 +21,7 @@ CLAIM_SECONDS = 45
 PER_LANE = 4
 PER_ORGANISATION = 12
 LONGEST_TEXT = 500
+LATE = "It failed after its claim had run out; how is not kept."
 
 _CHOOSE = text(
     """
@@ -107,7 +108,12 @@ def renew(session: Session, token: uuid.UUID, ids: Collection[uuid.UUID]) -> Non
 
 
 def note_attempt(session: Session, delivery: Delivery, made: Attempted, *, duration_ms: int) -> None:
-    """Write how an attempt ended."""
+    """Write how an attempt ended; what was answered only while it is this sender's to send.
+
+    An erasure takes the claim off a delivery before it looks for a person in what was answered, and must not be outrun. The
+    delivery is locked before its attempts, as everybody does who locks both.
+    """
+    is_mine = session.scalar(select(Delivery.id).where(*_claimed(delivery)).with_for_update()) is not None
     session.execute(
         update(DeliveryAttempt)
         .where(DeliveryAttempt.delivery_id == delivery.id, DeliveryAttempt.number == delivery.attempts)
@@ -115,8 +121,8 @@ def note_attempt(session: Session, delivery: Delivery, made: Attempted, *, durat
             outcome=Outcome.SUCCEEDED if made.succeeded else Outcome.FAILED,
             duration_ms=duration_ms,
             status_code=made.status_code,
-            error=_short(made.error),
-            excerpt=_short(made.excerpt),
+            error=_short(made.error if is_mine or made.succeeded else LATE),
+            excerpt=_short(made.excerpt) if is_mine else None,
         )
     )
 
@@ -143,9 +149,7 @@ def again(session: Session, *where: ColumnElement[bool]) -> int:
     enabled = text(
         "(webhook_id IS NULL OR EXISTS (SELECT FROM webhooks WHERE id = webhook_id AND disabled_at IS NULL))"
     )
-    statement = update(Delivery).where(
-        *where, Delivery.finished_at.is_not(None), Delivery.erased_at.is_(None), enabled
-    )
+    statement = update(Delivery).where(*where, Delivery.finished_at.is_not(None), Delivery.erased_at.is_(None), enabled)
     done = session.execute(
         statement.values(
             status=DeliveryStatus.PENDING, finished_at=null(), tries=0, next_attempt_at=func.now(), error=null()
@@ -219,7 +223,11 @@ def forget_old(session: Session, *, keep_for: timedelta, limit: int) -> int:
 
 
 def _mine(delivery: Delivery) -> Any:
-    return update(Delivery).where(
+    return update(Delivery).where(*_claimed(delivery))
+
+
+def _claimed(delivery: Delivery) -> tuple[ColumnElement[bool], ...]:
+    return (
         Delivery.id == delivery.id,
         Delivery.claim_token == delivery.claim_token,
         Delivery.status == DeliveryStatus.PENDING,

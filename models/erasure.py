@@ -26,6 +26,16 @@ class ErasureJournal(Base):
     journal: Mapped[Json]
 
 
+@dataclass(frozen=True, slots=True)
+class Receivers:
+    """What beside deliveries named a person: webhooks and API keys, how many idempotency keys, and whether the contact did."""
+
+    webhooks: Sequence[uuid.UUID] = ()
+    api_keys: Sequence[uuid.UUID] = ()
+    request_keys: int = 0
+    contact: bool = False
+
+
 @dataclass(slots=True)
 class Journal:
     """What is noted of one erasure.
@@ -39,6 +49,12 @@ class Journal:
         uploads: jobs whose kept file was removed.
         cancelled: jobs that were stopped because they read the person's rows.
         redacted: jobs in whose record or events the person was named.
+        deliveries: deliveries that named the person, in what they say, whom they go to, or what was answered.
+        unsent: those of them that waited, and are not sent because their filter or address named the person.
+        webhooks: webhooks that named the person.
+        api_keys: keys whose name did.
+        request_keys: how many idempotency keys did.
+        contact: whether the organisation's contact did.
     """
 
     begun: bool = False
@@ -49,6 +65,12 @@ class Journal:
     uploads: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     redacted: list[str] = field(default_factory=list)
+    deliveries: list[str] = field(default_factory=list)
+    unsent: list[str] = field(default_factory=list)
+    webhooks: list[str] = field(default_factory=list)
+    api_keys: list[str] = field(default_factory=list)
+    request_keys: int = 0
+    contact: bool = False
 
     @classmethod
     def of(cls, kept: Mapping[str, Any] | None) -> Self:
@@ -86,6 +108,18 @@ class Journal:
     def redact(self, job_id: uuid.UUID) -> None:
         """Note that a job's row or its events forget the person."""
         self.redacted = sorted({*self.redacted, str(job_id)})
+
+    def take_deliveries(self, named: Iterable[uuid.UUID], unsent: Iterable[uuid.UUID]) -> None:
+        """Note that deliveries forget the person, and which of them are not sent."""
+        self.deliveries = sorted({*self.deliveries, *map(str, named)})
+        self.unsent = sorted({*self.unsent, *map(str, unsent)})
+
+    def take_receivers(self, named: Receivers) -> None:
+        """Note that webhooks, keys and a contact forget the person."""
+        self.webhooks = sorted({*self.webhooks, *map(str, named.webhooks)})
+        self.api_keys = sorted({*self.api_keys, *map(str, named.api_keys)})
+        self.request_keys += named.request_keys
+        self.contact = self.contact or named.contact
 
 
 def read(session: Session, job_id: uuid.UUID) -> Journal:

@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Text, cast, delete, func, literal, or_, select, text, update
+from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from models import erasure_receivers
 from models.base import Json
 from models.job import Job, JobEvent
 from models.job_states import JobKind, JobStatus
@@ -22,7 +23,9 @@ OF_JOB: tuple[InstrumentedAttribute[Any], ...] = (
     Job.outcome,
     Job.error,
     Job.label,
+    Job.deliveries,
     Job.cancel_reason,
+    Job.request_id,
 )
 OF_EVENT: tuple[InstrumentedAttribute[Any], ...] = (JobEvent.error, JobEvent.note)
 ERASED_AT = "result_erased_at"
@@ -85,7 +88,7 @@ def jobs_with(
         .where(
             Job.organisation_id == organisation_id,
             or_(Job.finished_at.is_not(None), waits),
-            _contains(OF_JOB, texts),
+            erasure_receivers.containing(OF_JOB, texts),
         )
         .order_by(Job.id)
         .limit(limit)
@@ -103,7 +106,9 @@ def events_with(
     query = (
         select(JobEvent)
         .join(Job, Job.id == JobEvent.job_id)
-        .where(Job.organisation_id == organisation_id, JobEvent.id > after, _contains(OF_EVENT, texts))
+        .where(
+            Job.organisation_id == organisation_id, JobEvent.id > after, erasure_receivers.containing(OF_EVENT, texts)
+        )
         .order_by(JobEvent.id)
         .limit(limit)
     )
@@ -139,7 +144,3 @@ def finished_among(session: Session, organisation_id: uuid.UUID, job_ids: Sequen
         Job.id.in_(job_ids), Job.organisation_id == organisation_id, Job.finished_at.is_not(None)
     )
     return list(session.scalars(query))
-
-
-def _contains(columns: Sequence[InstrumentedAttribute[Any]], texts: Collection[str]) -> ColumnElement[bool]:
-    return or_(*(func.strpos(cast(column, Text), literal(part)) > 0 for column in columns for part in sorted(texts)))

@@ -48,6 +48,14 @@ class ErasurePlan(_Part):
     results: list[ErasureResult]
     uploads: list[uuid.UUID] = Field(description="Jobs whose kept file names the customer, or cannot be searched")
     records: int = Field(description="Jobs and schedules that name the customer in their parameters, outcome or errors")
+    deliveries: int = Field(0, description="Deliveries that name the customer")
+    deliveries_to_cancel: int = Field(
+        0, description="Those of them that wait and would not be sent: their filter or address names the customer"
+    )
+    webhooks: int = Field(0, description="Webhooks that name the customer")
+    api_keys: int = Field(0, description="API keys whose name does")
+    contact: bool = Field(False, description="Whether the organisation's contact does, and would be removed")
+    idempotency_keys: int = Field(0, description="Idempotency keys that do, and would be removed")
 
 
 class ErasedDataset(_Part):
@@ -91,6 +99,14 @@ class ErasureCertificate(_Part):
     records_redacted: int = Field(
         description="Jobs and schedules whose records named the customer, and do not any more"
     )
+    deliveries_redacted: int = Field(0, description="Deliveries that named the customer, and do not any more")
+    deliveries_cancelled: int = Field(
+        0, description="Those of them that waited and are not sent: their filter or address named the customer"
+    )
+    webhooks_redacted: int = Field(0, description="Webhooks that named the customer; disabled if their URL did")
+    api_keys_redacted: int = Field(0, description="API keys whose name did; they go on to work")
+    contact_removed: bool = Field(False, description="Whether the organisation's contact named the customer")
+    idempotency_keys_removed: int = Field(0, description="Idempotency keys that named the customer")
     reports_cancelled: list[uuid.UUID] = Field(description="Reports that read the rows and took too long to finish")
     verified: bool
     verification: Verification

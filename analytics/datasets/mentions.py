@@ -5,6 +5,7 @@ import html
 import json
 import re
 import unicodedata
+import urllib.parse
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -64,10 +65,15 @@ class Mention:
         """Return an object whose members have forgotten the customer; it is no record itself."""
         return {self._mask_text(name): self.forget(member) for name, member in value.items()}
 
+    def may_be_in(self, text: str) -> bool:
+        """Whether the id, however short, is a part of a text: for what others have written in a form of their own."""
+        return self._any_part.search(text) is not None
+
     @cached_property
     def needles(self) -> frozenset[str]:
-        """Texts of which at least one is in every JSON document that names the customer, however it escapes."""
-        return frozenset(json.dumps(self.customer_id, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False))
+        """Texts of which at least one is in every text or JSON document that names the customer, however it escapes."""
+        escaped = {json.dumps(self.customer_id, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
+        return frozenset({self.customer_id, urllib.parse.quote(self.customer_id, safe=""), *escaped})
 
     @cached_property
     def byte_needles(self) -> frozenset[bytes]:
@@ -91,6 +97,10 @@ class Mention:
     @cached_property
     def _word(self) -> re.Pattern[str]:
         return re.compile(rf"(?<![\w-]){re.escape(self.customer_id)}(?![\w-])")
+
+    @cached_property
+    def _any_part(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, sorted(self.needles)))})(?![^\W_])")
 
     def _mask_text(self, text: str) -> str:
         if self._is(text):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,12 +15,21 @@ import pytest
 from billiard import process
 
 from analytics.datasets import importing as planning
-from models import lake, session, settings, transitions
+from models import lake, session, settings, transitions, webhooks
+from models.delivery import Delivery
+from models.idempotent_effects import IdempotentEffect
 from models.job import Job
 from models.job_states import JobKind, Reason
 from tests.integration import dying_erasure, erasures
 from tests.integration.erasures import Shop
-from workers.lake_jobs import erasing, erasing_lake, erasing_readers, erasing_traces
+from workers.lake_jobs import (
+    erasing,
+    erasing_deliveries,
+    erasing_lake,
+    erasing_readers,
+    erasing_receivers,
+    erasing_traces,
+)
 
 ROOT = Path(__file__).parents[2]
 WHO = "Zq-4711"
@@ -48,6 +58,27 @@ def fill(shop: Shop) -> None:
     shop.give_result(pa.table({"customer_id": [WHO, OTHER]}))
     sample = {"line": 2, "row": f"X,{WHO},someday,1"}
     shop.give_failed_import("orders", f"X,{WHO}\n", {"type": "too-many-rejects", "data": {"samples": [sample]}})
+    fill_outbox(shop)
+
+
+def fill_outbox(shop: Shop) -> None:
+    """Write a delivery that is for the person, one that tells of them, a webhook of theirs, and a request's key."""
+    with session.transaction() as db:
+        made = webhooks.create(
+            db, shop.organisation_id, url=f"https://example.org/{WHO}", lane="x", events=[], description=None
+        ).webhook
+        data: dict[str, Any] = {"id": "1", "label": f"For {WHO}", "links": {}}
+        common: dict[str, Any] = {
+            "organisation_id": shop.organisation_id,
+            "event_type": "report.succeeded",
+            "payload": {"type": "report.succeeded", "timestamp": "x", "data": data},
+            "next_attempt_at": datetime.now(UTC) + timedelta(days=1),
+        }
+        own = {"column": "customer_id", "op": "eq", "value": WHO}
+        db.add(Delivery(**common, channel="email", lane="x", target={"to": "jane@example.org"}, filter=own))
+        db.add(Delivery(**common, channel="webhook", lane="x", target={}, webhook_id=made.id))
+        effect = {"organisation_id": shop.organisation_id, "request_sha256": b"0", "subject_id": made.id}
+        db.add(IdempotentEffect(**effect, key=f"webhook-of-{WHO}"))
 
 
 def certificate_of(job: Job) -> erasures.Json:
@@ -66,9 +97,11 @@ def summary(job: Job) -> Any:
         if one["rows_removed"]
     }
     removed = (len(found["results_removed"]), len(found["uploads_removed"]), found["records_redacted"])
-    return of_datasets, removed, found["verification"]["rows_found"]
+    told = tuple(found[name] for name in OF_OUTBOX)
+    return of_datasets, removed, told, found["verification"]["rows_found"]
 
 
+OF_OUTBOX = ("deliveries_redacted", "deliveries_cancelled", "webhooks_redacted", "idempotency_keys_removed")
 EXPECTED = (
     {
         "customers": ({"customer_id": 1}, 1, [0], 1),
@@ -76,6 +109,7 @@ EXPECTED = (
         "order_lines": ({"customer_id": 1, "order_id of orders": 1}, 1, [0], 1),
     },
     (1, 1, 1),
+    (2, 1, 1, 1),
     0,
 )
 
@@ -108,6 +142,10 @@ def test_an_undisturbed_erasure(shop: Shop) -> None:
         (erasing_traces, "redact_records", 1, "after"),
         (erasing_traces, "remove_results", 1, "after"),
         (erasing_traces, "remove_uploads", 1, "after"),
+        (erasing_receivers, "redact", 1, "after"),
+        (erasing_deliveries, "redact", 1, "after"),
+        (erasing_deliveries, "wait", 1, "before"),
+        (erasing_deliveries, "redact", 2, "before"),
         (erasing, "_certify", 1, "before"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -18,7 +18,7 @@ from analytics.datasets.mentions import Mention
 from models import erasure, erasure_subject, jobs, session, settings
 from models.base import Json
 from workers import interrupts
-from workers.lake_jobs import erasing_lake, erasing_readers, erasing_traces
+from workers.lake_jobs import erasing_deliveries, erasing_lake, erasing_readers, erasing_receivers, erasing_traces
 from workers.lake_jobs.erasing_lake import View
 from workers.running_job import RunningJob
 
@@ -35,9 +35,15 @@ NOT_COVERED = (
         "PostgreSQL overwrites the space of removed rows in its own time, and keeps its log until then.",
     ),
     ("logs", "Log files are not searched. The service writes no customer data and no customer ids into its log."),
-    ("idempotency-keys", "Keys that callers chose for their requests are kept for 24 hours, whatever they say."),
+    (
+        "idempotency-keys",
+        "Digests of requests that came with an Idempotency-Key are kept for 24 hours, whatever the requests said.",
+    ),
     ("aggregates", "Results that list no person stay: sums and rates to which the person contributed."),
-    ("downloads", "Results and files that were downloaded, and the systems the data came from, are out of reach."),
+    (
+        "downloads",
+        "Results that were downloaded or delivered, and the systems the data came from, are out of reach.",
+    ),
     ("later-imports", "A file that is imported after this and names the person brings them back."),
 )
 
@@ -61,10 +67,15 @@ def run(job: RunningJob) -> None:
     with interrupts.uninterruptible(), _open(job, mention) as (finder, folder):
         views = _clean_lake(job, finder, mention, folder)
         erasing_traces.redact_records(job, mention)
+        erasing_receivers.redact(job, mention)
+        erasing_deliveries.redact(job, mention, in_flight=False)
         erasing_readers.wait(job, mention, {})
         erasing_traces.remove_results(job, mention)
         erasing_traces.empty_previews(job, mention)
         erasing_traces.redact_records(job, mention)
+        erasing_deliveries.wait(job)
+        erasing_deliveries.redact(job, mention, in_flight=True)
+        erasing_receivers.redact(job, mention)
         erasing_traces.remove_uploads(job, mention)
         erasing_traces.remove_leavings()
         _certify(job, mention, views)
@@ -150,6 +161,20 @@ def _plan(job: RunningJob, finder: "rows.Finder", mention: Mention) -> Json:
         "results": results,
         "uploads": [str(job_id) for job_id in erasing_traces.uploads_of(job, mention)],
         "records": erasing_traces.count_records(job, mention),
+        **_planned_receivers(job, mention),
+    }
+
+
+def _planned_receivers(job: RunningJob, mention: Mention) -> Json:
+    deliveries, unsent = erasing_deliveries.count(job, mention)
+    named = erasing_receivers.named(job, mention)
+    return {
+        "deliveries": deliveries,
+        "deliveries_to_cancel": unsent,
+        "webhooks": len(named.webhooks),
+        "api_keys": len(named.api_keys),
+        "contact": named.contact,
+        "idempotency_keys": named.request_keys,
     }
 
 
@@ -188,6 +213,12 @@ def _certify(job: RunningJob, mention: Mention, views: Mapping[str, View]) -> No
                 "results_removed": journal.results,
                 "uploads_removed": journal.uploads,
                 "records_redacted": len(journal.redacted),
+                "deliveries_redacted": len(journal.deliveries),
+                "deliveries_cancelled": len(journal.unsent),
+                "webhooks_redacted": len(journal.webhooks),
+                "api_keys_redacted": len(journal.api_keys),
+                "contact_removed": journal.contact,
+                "idempotency_keys_removed": journal.request_keys,
                 "reports_cancelled": journal.cancelled,
                 "verified": True,
                 "verification": _verification(views),

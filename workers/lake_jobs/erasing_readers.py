@@ -59,7 +59,8 @@ def _reads(one: Job, mention: Mention, closed: Mapping[str, Sequence[int]]) -> b
         # It finds out by itself that there is a newer version; but not before it wants to commit.
         return one.type in closed
     pins = one.dataset_versions or {}
-    return mention.is_anywhere_in(one.params) or any(pins.get(name) in versions for name, versions in closed.items())
+    asked = [one.params, one.label, one.deliveries]
+    return mention.is_anywhere_in(asked) or any(pins.get(name) in versions for name, versions in closed.items())
 
 
 def _cancel(job: RunningJob, readers: Sequence[uuid.UUID]) -> None:

@@ -12,6 +12,7 @@ from analytics.datasets.mentions import Mention
 from models import erasure, session
 from models.erasure import Journal
 from models.schedule import PauseReason, Schedule, ScheduleOccurrence
+from workers.lake_jobs import erasing_targets
 from workers.running_job import RunningJob
 
 # What a schedule asks for, or sends, is not the same any more without the person.
@@ -49,6 +50,9 @@ def _schedules(db: Session, job: RunningJob, mention: Mention) -> Iterator[tuple
     for schedule in db.scalars(query.with_for_update(key_share=True)):
         members = {name: getattr(schedule, name) for name in (*_ASKED, *_SAID)}
         values = {name: mention.mask(value) for name, value in members.items() if mention.is_anywhere_in(value)}
+        receivers = erasing_targets.without_wanted(schedule.deliveries, mention)
+        if receivers != schedule.deliveries:
+            values["deliveries"] = receivers
         if values:
             yield schedule, values
 

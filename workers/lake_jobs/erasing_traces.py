@@ -10,12 +10,12 @@ from typing import Any
 import psutil
 from sqlalchemy.orm import Session
 
-from analytics.datasets.mentions import Mention
+from analytics.datasets.mentions import ERASED, Mention
 from models import erasure, erasure_traces, result, session, settings
 from models.erasure import Journal
 from models.erasure_traces import Stored
 from models.job import Job
-from workers.lake_jobs import erasing_schedules
+from workers.lake_jobs import erasing_schedules, erasing_targets
 from workers.running_job import RunningJob
 
 BATCH = 50
@@ -178,6 +178,12 @@ def _without(row: Any, mention: Mention) -> dict[str, Any]:
         value = getattr(row, name, None)
         if value is not None and mention.is_anywhere_in(value):
             values[name] = mention.mask(value) if name in _BY_MASKING else mention.forget_members(value)
+    request_id = getattr(row, "request_id", None)
+    if request_id is not None and mention.may_be_in(request_id):
+        values["request_id"] = ERASED
+    receivers = getattr(row, "deliveries", None)
+    if receivers is not None and mention.is_anywhere_in(receivers):
+        values["deliveries"] = erasing_targets.without_targets(receivers, mention) or None
     return values
 
 
