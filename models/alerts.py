@@ -246,7 +246,7 @@ def figures(session: Session) -> Figures:
     since = func.coalesce(ScheduleOccurrence.settled_at, ScheduleOccurrence.decided_at)
     waits = select(func.count(), func.extract("epoch", func.now() - func.min(since)))
     due, oldest = session.execute(waits.where(ScheduleOccurrence.alerts_due)).one()
-    counted = dict.fromkeys((*AlertState, BROKEN), 0) | {name: count for name, count in session.execute(states)}
-    return Figures(
-        {str(name): count for name, count in counted.items()}, due, None if oldest is None else float(oldest)
-    )
+    counted = dict.fromkeys((*map(str, AlertState), BROKEN), 0)
+    for name, count in session.execute(states):
+        counted[name] = count
+    return Figures(counted, due, None if oldest is None else float(oldest))

@@ -38,6 +38,8 @@ class Point(StrEnum):
     SCHEDULE_AFTER_JOB = "schedule-after-job"
     SCHEDULE_BEFORE_COMMIT = "schedule-before-commit"
     SCHEDULE_AFTER_COMMIT = "schedule-after-commit"
+    ALERT_BEFORE_COMMIT = "alert-before-commit"
+    ALERT_AFTER_COMMIT = "alert-after-commit"
     DELIVER_BEFORE_CLAIM = "deliver-before-claim"
     DELIVER_AFTER_CLAIM = "deliver-after-claim"
     DELIVER_AFTER_SEND = "deliver-after-send"

@@ -37,6 +37,15 @@ class EventType(StrEnum):
     SCHEDULE_PAUSED = "schedule.paused"
     """A schedule has failed so often that it fires no more until somebody resumes it."""
 
+    ALERT_FIRING = "alert.firing"
+    """A figure or row that a schedule watches has crossed its line."""
+
+    ALERT_RECOVERED = "alert.recovered"
+    """It is back."""
+
+    ALERT_BROKEN = "alert.broken"
+    """An alert cannot be evaluated any more. Told once until it can be again."""
+
     DELIVERY_FAILED = "delivery.failed"
     """Something could not be delivered, and is not tried any more by itself."""
 
@@ -74,6 +83,11 @@ class Target:
     on: tuple[str, ...] = field(default=("succeeded",))
     filter: Json | None = None
 
+    @classmethod
+    def of(cls, kept: Json) -> "Target":
+        """Return what `as_json` was made of."""
+        return cls(Channel(kept["channel"]), kept["lane"], kept["target"], on=tuple(kept["on"]), filter=kept["filter"])
+
     def as_json(self) -> Json:
         return {
             "channel": self.channel.value,
@@ -86,7 +100,6 @@ class Target:
 
 def record_for(session: Session, webhook: Webhook, event_type: str, data: Json) -> Delivery:
     """Write the delivery of an event to one webhook, whatever it subscribes to, in the caller's transaction."""
-    now = session.scalars(select(func.clock_timestamp())).one().astimezone(UTC)
     made = Delivery(
         id=new_id(),
         organisation_id=webhook.organisation_id,
@@ -95,7 +108,7 @@ def record_for(session: Session, webhook: Webhook, event_type: str, data: Json) 
         target={"url": webhook.url},
         webhook_id=webhook.id,
         event_type=event_type,
-        payload={"type": event_type, "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data},
+        payload=_body(session, event_type, data),
     )
     session.add(made)
     session.flush()
@@ -130,3 +143,36 @@ def record(  # noqa: PLR0913 - an event has as many sides
         )
     )
     return int(session.scalar(written) or 0)
+
+
+def record_to(  # noqa: PLR0913 - as above
+    session: Session,
+    organisation_id: uuid.UUID,
+    event_type: str,
+    data: Json,
+    target: Target,
+    *,
+    job_id: uuid.UUID | None = None,
+    schedule_id: uuid.UUID | None = None,
+) -> Delivery:
+    """Write the delivery of an event to one e-mail address or folder, which is told something of its own."""
+    made = Delivery(
+        id=new_id(),
+        organisation_id=organisation_id,
+        channel=target.channel,
+        lane=target.lane,
+        target=target.address,
+        filter=target.filter,
+        job_id=job_id,
+        schedule_id=schedule_id,
+        event_type=event_type,
+        payload=_body(session, event_type, data),
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def _body(session: Session, event_type: str, data: Json) -> Json:
+    now = session.scalars(select(func.clock_timestamp())).one().astimezone(UTC)
+    return {"type": event_type, "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data}

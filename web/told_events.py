@@ -52,6 +52,34 @@ class SchedulePaused(Answer):
     links: dict[str, str]
 
 
+class AlertTold(Answer):
+    """An alert of a schedule began to fire, or is over. How many rows, but not which: fetch `links.self` for those."""
+
+    schedule_id: uuid.UUID
+    schedule: str = Field(description="Its name")
+    alert: str = Field(description="Its name")
+    due_at: datetime = Field(description="The slot")
+    job_id: uuid.UUID | None = Field(description="The report; null where it could not be asked for")
+    changed: int = Field(
+        description="How many rows began to fire in this run, or are over; 1 where it is about one figure"
+    )
+    firing: int = Field(description="How many rows fire now")
+    links: dict[str, str]
+
+
+class AlertBroken(Answer):
+    """An alert cannot be evaluated any more. It is told once until it can be again."""
+
+    schedule_id: uuid.UUID
+    schedule: str = Field(description="Its name")
+    alert: str = Field(description="Its name")
+    due_at: datetime = Field(description="The slot")
+    job_id: uuid.UUID | None
+    problem: str = Field(description="What it is, for programs")
+    detail: str = Field(description="The same, for people")
+    links: dict[str, str]
+
+
 class DeliveryFailed(Answer):
     """Something could not be delivered, and is not tried any more by itself."""
 
@@ -93,11 +121,26 @@ class Message(Answer, Generic[Data]):
 
 OTHERS: Mapping[EventType, type[Answer]] = {
     EventType.SCHEDULE_PAUSED: SchedulePaused,
+    EventType.ALERT_FIRING: AlertTold,
+    EventType.ALERT_RECOVERED: AlertTold,
+    EventType.ALERT_BROKEN: AlertBroken,
     EventType.DELIVERY_FAILED: DeliveryFailed,
     EventType.WEBHOOK_DISABLED: WebhookDisabled,
     EventType.WEBHOOK_TEST: WebhookTest,
 }
 _ID = "0198c2f0-8c03-7f61-9d0e-2b7a64c1f5e8"
+_OF_ALERT = {
+    "schedule_id": _ID,
+    "schedule": "Revenue, every morning",
+    "alert": "A country collapses",
+    "due_at": "2026-11-22T06:00:00Z",
+    "job_id": schemas.JOB_ID,
+    "links": {
+        "self": f"/v1/schedules/{_ID}/alerts",
+        "changes": f"/v1/schedules/{_ID}/alerts/changes",
+        "report": f"/v1/reports/{schemas.JOB_ID}",
+    },
+}
 _OTHER_EXAMPLES: Mapping[EventType, Mapping[str, Any]] = {
     EventType.SCHEDULE_PAUSED: {
         "id": _ID,
@@ -107,6 +150,13 @@ _OTHER_EXAMPLES: Mapping[EventType, Mapping[str, Any]] = {
         "reason": "failures",
         "detail": "5 reports failed one after another.",
         "links": {"self": f"/v1/schedules/{_ID}", "resume": f"/v1/schedules/{_ID}/resume"},
+    },
+    EventType.ALERT_FIRING: {**_OF_ALERT, "changed": 2, "firing": 3},
+    EventType.ALERT_RECOVERED: {**_OF_ALERT, "changed": 3, "firing": 0},
+    EventType.ALERT_BROKEN: {
+        **_OF_ALERT,
+        "problem": "unknown-column",
+        "detail": "The result has no column 'by_country'; it has: month, net",
     },
     EventType.DELIVERY_FAILED: {
         "id": _ID,

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from models import outbox, reuse, settings
 from models.base import Json
-from models.delivery import Channel
 from models.job import Job
 from models.job_states import JobStatus
 from models.new_job import NewJob
@@ -60,12 +59,8 @@ def _tell(db: Session, job: Job, new: NewJob) -> None:
         data,
         job_id=job.id,
         schedule_id=new.schedule_id,
-        targets=[_target(target) for target in new.deliveries or ()],
+        targets=[Target.of(target) for target in new.deliveries or ()],
     )
-
-
-def _target(kept: Json) -> Target:
-    return Target(Channel(kept["channel"]), kept["lane"], kept["target"], on=tuple(kept["on"]), filter=kept["filter"])
 
 
 def _printed(moment: datetime | None) -> str | None:
