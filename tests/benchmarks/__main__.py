@@ -10,6 +10,7 @@ from pathlib import Path
 from cli.stack import Stack
 from tests.benchmarks import (
     accepts_against_delay,
+    bursts,
     clv_against_lifetimes,
     downloads,
     imports_against_peers,
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the result that is downloaded")
     parser.add_argument(
         "--only",
-        choices=("reliability", "imports", "analytics", "growth", "clv", "downloads"),
+        choices=("reliability", "imports", "analytics", "growth", "clv", "downloads", "bursts"),
         help="one part of the benchmarks",
     )
     asked = parser.parse_args()
@@ -60,6 +61,7 @@ def main() -> None:
         "growth": _growth,
         "clv": _clv,
         "downloads": _downloads,
+        "bursts": _bursts,
     }.items():
         if asked.only in (None, name):
             part(asked)
@@ -130,6 +132,10 @@ def _clv(asked: argparse.Namespace) -> None:
 def _downloads(asked: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="reckoner-bench-") as name, Stack(home=Path(name) / "home") as stack:
         _table("Downloads", downloads.measure(stack, Path(name), rows=asked.rows))
+
+
+def _bursts(_asked: argparse.Namespace) -> None:
+    _table("One result for a hundred receivers", bursts.measure())
 
 
 if __name__ == "__main__":

@@ -6,11 +6,9 @@ import email.utils
 import smtplib
 import socket
 import ssl
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from models import settings
 from models.deliveries import Attempted
@@ -109,46 +107,40 @@ def _content(delivery: Delivery, configured: Settings) -> Content:
     if delivery.event_type != "report.succeeded":
         return _notice(delivery, configured)
     report = rendering.load(delivery)
-    configured.rendering_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=configured.rendering_folder) as folder:
-        return _letter(delivery, report, Path(folder), configured)
+    return _letter(delivery, report, configured)
 
 
-def _letter(delivery: Delivery, report: Report, folder: Path, configured: Settings) -> Content:
-    from analytics.render import letter, pictures  # noqa: PLC0415 - heavy
+def _letter(delivery: Delivery, report: Report, configured: Settings) -> Content:
+    from analytics.render import letter  # noqa: PLC0415 - heavy
 
     charts = report.header["charts"][:PICTURES_SHOWN]
-    drawn = [(f"chart-{number}", pictures.alone_png(chart)) for number, chart in enumerate(charts)]
-    files, left_out = _files(delivery, report, folder, configured.mail_attachment_bytes)
+    drawn = [(f"chart-{number}", rendering.picture(report, number)) for number in range(len(charts))]
+    files, left_out = _files(delivery, report, configured.mail_attachment_bytes)
     enclosed = letter.Enclosed(
         pictures=[(chart["title"], cid) for chart, (cid, _) in zip(charts, drawn, strict=True)],
         attached=[name for name, _, _ in files],
         left_out=left_out,
         # Whoever sees a part is not led to the whole.
-        address=None if report.part is not None else _address(configured, f"/v1/reports/{report.job.id}"),
+        address=None if report.filter is not None else _address(configured, f"/v1/reports/{report.job.id}"),
     )
     title = report.title
-    written = letter.compose(title, report.header, rendering.first_rows(report), enclosed)
+    written = letter.compose(title, report.header, rendering.first_rows(report, letter.ROWS_SHOWN), enclosed)
     subject = str(delivery.target.get("subject") or title)
     return Content(subject, written.text, written.html, pictures=drawn, files=files)
 
 
-def _files(
-    delivery: Delivery, report: Report, folder: Path, most_bytes: int
-) -> tuple[list[tuple[str, str, bytes]], list[str]]:
+def _files(delivery: Delivery, report: Report, most_bytes: int) -> tuple[list[tuple[str, str, bytes]], list[str]]:
     """Render the wanted formats; what is too large for a message, together with those before it, is only named."""
     files: list[tuple[str, str, bytes]] = []
     left_out: list[str] = []
     for fmt in delivery.target.get("formats") or ():
         name = f"{report.job.type}-{report.job.finished_at:%Y-%m-%d}.{fmt}"
-        file = rendering.write(report, fmt, folder)
-        most_bytes -= file.stat().st_size
-        if most_bytes >= 0:
-            files.append((name, fmt, file.read_bytes()))
+        size = rendering.size(report, fmt)
+        if size <= most_bytes:
+            most_bytes -= size
+            files.append((name, fmt, rendering.rendered(report, fmt)))
         else:
-            most_bytes += file.stat().st_size
             left_out.append(name)
-        file.unlink()
     return files, left_out
 
 

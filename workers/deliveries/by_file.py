@@ -28,7 +28,7 @@ def send(delivery: Delivery) -> Attempted:
         name = folders.name(str(delivery.target["name"]), fields(delivery, report))
         configured.rendering_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=configured.rendering_folder) as scratch:
-            file = rendering.write(report, str(delivery.target["format"]), Path(scratch))
+            file = rendering.copied(report, str(delivery.target["format"]), Path(scratch))
             _put(delivery, file, name)
     except rendering.EmptyError:
         return rendering.SKIPPED

@@ -4,7 +4,9 @@ The heavy half of `analytics` is imported inside: what sends webhooks only needs
 """
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,8 @@ from models.deliveries import Attempted
 from models.delivery import Delivery
 from models.job import Job
 from models.result import StoredResult
+from workers.deliveries import shared
+from workers.deliveries.shared import GoneError as GoneError  # noqa: PLC0414 - whoever renders meets it
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,10 +26,6 @@ if TYPE_CHECKING:
 # Of these only the first chunk is shown.
 FIRST_ROWS_ONLY = frozenset({"html", "pdf"})
 TEXTS = frozenset({"csv", "json", "ndjson", "html"})
-
-
-class GoneError(Exception):
-    """The result is not kept any more; a sentence."""
 
 
 class EmptyError(Exception):
@@ -40,13 +40,16 @@ class Report:
     """A finished report, as it is rendered for a receiver.
 
     Attributes:
-        part: the chunks of the receiver's own rows; None: all rows are.
+        header: what may be said to the receiver.
+        source: the result, as receivers have shares in it.
+        filter: which rows are the receiver's; None: all are.
     """
 
     job: Job
     stored: StoredResult
     header: dict[str, Any]
-    part: list[bytes] | None = None
+    source: shared.Source
+    filter: Json | None = None
 
     @property
     def title(self) -> str:
@@ -74,18 +77,58 @@ def load(delivery: Delivery) -> Report:
         "manifest": f"/v1/reports/{job.id}/manifest",
         "made": stored.manifest,
     }
-    whole = Report(job, stored, header)
-    return whole if delivery.filter is None else _part(whole, delivery.filter, delivery.target)
+    params = {**job.params, **(stored.header.get("params") or {})}
+    source = shared.Source(job.id, stored, {**header, "params": params}, lambda: _stored_chunks(stored))
+    if delivery.filter is None:
+        return Report(job, stored, header, source)
+    return _part(Report(job, stored, header, source, delivery.filter), delivery.filter, delivery.target)
 
 
 def _part(whole: Report, filter_: Json, target: Json) -> Report:
     from analytics.render import parts  # noqa: PLC0415 - heavy
 
-    params = {**whole.job.params, **(whole.header.get("params") or {})}
-    found = parts.of(_chunks(whole, first_only=False), filter_, {**whole.header, "params": params})
+    found = shared.share(whole.source, filter_)
     if not found.row_count and target.get("if_empty", "skip") == "skip":
         raise EmptyError
-    return dataclasses.replace(whole, header=found.header, part=found.pieces)
+    return dataclasses.replace(whole, header=parts.header(whole.source.whole, row_count=found.row_count))
+
+
+def rendered(report: Report, fmt: str) -> bytes:
+    """Return the report in a format, which is rendered once for all who get the same rows."""
+    return _taken(report, fmt, lambda folder: write(report, fmt, folder))
+
+
+def size(report: Report, fmt: str) -> int:
+    """Return how large the report is in a format."""
+    with closing(shared.file(report.source, report.filter, fmt, lambda folder: write(report, fmt, folder))) as kept:
+        return kept.size
+
+
+def copied(report: Report, fmt: str, folder: Path) -> Path:
+    """Put the report in a format into a folder, in little memory; it is rendered as in `rendered`."""
+    target = folder / f"result.{fmt}"
+    found = shared.file(report.source, report.filter, fmt, lambda scratch: write(report, fmt, scratch))
+    with closing(found) as kept, target.open("wb") as out:
+        for piece in kept.pieces(range(kept.size)):
+            out.write(piece)
+    return target
+
+
+def picture(report: Report, number: int) -> bytes:
+    """Return a chart as PNG."""
+    from analytics.render import pictures  # noqa: PLC0415 - heavy
+
+    def draw(folder: Path) -> Path:
+        target = folder / "chart.png"
+        target.write_bytes(pictures.alone_png(report.header["charts"][number]))
+        return target
+
+    return _taken(report, f"{number}.png", draw)
+
+
+def _taken(report: Report, what: str, make: Callable[[Path], Path]) -> bytes:
+    with closing(shared.file(report.source, report.filter, what, make)) as kept:
+        return b"".join(kept.pieces(range(kept.size)))
 
 
 def write(report: Report, fmt: str, folder: Path) -> Path:
@@ -98,12 +141,20 @@ def write(report: Report, fmt: str, folder: Path) -> Path:
     return target
 
 
-def first_rows(report: Report) -> "pa.Table | None":
-    """Return the rows of the first chunk; None where there are no rows."""
+def first_rows(report: Report, count: int) -> "pa.Table | None":
+    """Return so many rows from the beginning; None where there are none."""
     from analytics.render import chunks  # noqa: PLC0415 - heavy
 
-    first = next(_chunks(report, first_only=True), None)
-    return None if first is None else chunks.decode(first)
+    if not report.header["row_count"]:
+        return None
+
+    def cut(folder: Path) -> Path:
+        target = folder / "first.chunk"
+        [first] = chunks.encode(chunks.decode(next(_chunks(report, first_only=True))).slice(0, count))
+        target.write_bytes(first.data)
+        return target
+
+    return chunks.decode(_taken(report, f"first {count}", cut))
 
 
 def _write_text(report: Report, fmt: str, target: Path) -> None:
@@ -135,16 +186,17 @@ def _chunks(report: Report, *, first_only: bool) -> Iterator[bytes]:
     Raises:
         GoneError: the result was removed meanwhile.
     """
-    if report.part is not None:
-        yield from report.part[:1] if first_only else report.part
-        return
+    found = _stored_chunks(report.stored) if report.filter is None else shared.pieces(report.source, report.filter)
+    with closing(found):
+        yield from itertools.islice(found, 1 if first_only else None)
+
+
+def _stored_chunks(stored: StoredResult) -> Generator[bytes]:
     rows, position = 0, 0
-    while rows < report.stored.row_count:
+    while rows < stored.row_count:
         with session.transaction() as db:
-            chunk = result.read_chunk(db, report.job.id, position)
+            chunk = result.read_chunk(db, stored.job_id, position)
         if chunk is None:
             raise GoneError("The result was removed while it was read.")
         yield chunk.data
-        if first_only:
-            return
         rows, position = rows + chunk.row_count, position + 1

@@ -19,7 +19,7 @@ from models.delivery import Channel, Delivery, DeliveryStatus
 from models.failpoints import Point
 from models.outbox import EventType
 from workers import errors
-from workers.deliveries import by_email, by_file, by_webhook, poking, telling
+from workers.deliveries import by_email, by_file, by_webhook, poking, shared, telling
 
 SENDERS = 32
 # The waits of Standard Webhooks: ten attempts in about three days.
@@ -45,6 +45,7 @@ log = structlog.get_logger(__name__)
 def send_due() -> int:
     """Send everything that is due; returns how many attempts were made."""
     poking.hear()
+    _forget_removed()
     token = uuid.uuid4()
     began = renewed = time.monotonic()
     flying: dict[futures.Future[None], uuid.UUID] = {}
@@ -64,6 +65,13 @@ def send_due() -> int:
             if time.monotonic() - renewed >= RENEW_SECONDS:
                 renewed = time.monotonic()
                 _renew(token, set(flying.values()))
+
+
+def _forget_removed() -> None:
+    try:
+        shared.forget_removed()
+    except errors.DATABASE_AWAY as error:
+        log.warning("could not look which results are still kept", error=type(error).__name__)
 
 
 def _claim(token: uuid.UUID, most: int) -> list[Delivery]:
