@@ -5,12 +5,14 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, bindparam, func, select, union
 from sqlalchemy.orm import Session
 
 from models.job import Job, JobEvent
 from models.job_states import UNFINISHED, JobKind, JobStatus
+from models.schedule import ScheduleOccurrence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class Wanted:
     before: uuid.UUID | None = None
     """Older than this job: ids are ordered by time."""
     schedule_id: uuid.UUID | None = None
-    """Made by this schedule."""
+    """Made by this schedule, or made before and used for a slot of it."""
     deleted: bool = True
     """Also those that have been deleted."""
 
@@ -43,9 +45,10 @@ class Wanted:
             (Job.status, self.status),
             (Job.type, self.type),
             (Job.queue, self.queue),
-            (Job.schedule_id, self.schedule_id),
         )
         conditions = [column == value for column, value in equal if value is not None]
+        if self.schedule_id is not None:
+            conditions.append(Job.id.in_(_of_schedule(self.schedule_id)))
         if self.kinds is not None:
             conditions.append(Job.kind.in_(self.kinds))
         if self.since is not None:
@@ -58,6 +61,15 @@ class Wanted:
         if self.before is not None:
             conditions.append(Job.id < self.before)
         return conditions
+
+
+def _of_schedule(schedule_id: uuid.UUID) -> CompoundSelect[Any]:
+    """Return the ids of jobs that have the schedule, and of those that a slot of it names, each found by an index of its own."""
+    made = select(Job.id).where(Job.schedule_id == schedule_id)
+    used = select(ScheduleOccurrence.job_id).where(
+        ScheduleOccurrence.schedule_id == schedule_id, ScheduleOccurrence.job_id.is_not(None)
+    )
+    return union(made, used)
 
 
 def find(session: Session, job_id: uuid.UUID, *, organisation_id: uuid.UUID | None = None) -> Job | None:

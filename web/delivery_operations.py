@@ -168,7 +168,12 @@ DELIVERIES = (
         {202: Reply("It is sent again", shapes.DeliveryWithAttempts, headers=REPLAYED)},
         scopes=SCOPES,
         keyed=True,
-        problems=(*NOT_FOUND, problem_types.DELIVERY_PENDING, problem_types.WEBHOOK_DISABLED),
+        problems=(
+            *NOT_FOUND,
+            problem_types.DELIVERY_PENDING,
+            problem_types.DELIVERY_ERASED,
+            problem_types.WEBHOOK_DISABLED,
+        ),
     ),
     Operation(
         "post",

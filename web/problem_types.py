@@ -265,6 +265,13 @@ DELIVERY_PENDING = ProblemType(
     "The delivery is still being tried",
     "It need not be sent again: `next_attempt_at` says when it is tried next.",
 )
+DELIVERY_ERASED = ProblemType(
+    "delivery-erased",
+    410,
+    "The delivery named a person who was erased",
+    "Its filter or its address named a customer whose data have been erased for good, and without the name it would go to others, "
+    "or show other rows. Ask for the report again, with the receivers that are wanted now.",
+)
 NO_ENCRYPTION_KEY = ProblemType(
     "no-encryption-key",
     503,
@@ -364,6 +371,7 @@ ALL: tuple[ProblemType, ...] = (
     TOO_MANY_WEBHOOKS,
     WEBHOOK_DISABLED,
     DELIVERY_PENDING,
+    DELIVERY_ERASED,
     NO_ENCRYPTION_KEY,
     TOO_MANY_SCHEDULES,
     SCHEDULE_DELETED,

@@ -109,7 +109,9 @@ class ListQuery(Request):
 
 
 class ReportListQuery(ListQuery):
-    schedule_id: uuid.UUID | None = Field(default=None, description="Only jobs that this schedule has made")
+    schedule_id: uuid.UUID | None = Field(
+        default=None, description="Only jobs that this schedule has made, or whose stored result answered a slot of it"
+    )
 
 
 class JobListQuery(ReportListQuery):

@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from models import schedules, session, settings
@@ -259,3 +260,27 @@ def test_there_are_as_many_as_the_settings_allow(ready: web_api.Caller, monkeypa
 
 def test_an_id_that_never_was_is_not_found(ready: web_api.Caller) -> None:
     assert ready.get(f"/v1/schedules/{uuid.uuid4()}").status_code == 404
+
+
+def test_reports_of_a_schedule_are_those_it_made_and_those_that_answered_its_slots(ready: web_api.Caller) -> None:
+    others = ready.post("/v1/reports", {"type": "rfm", "max_age": 0}).json["id"]
+    answered = ready.post("/v1/reports", {"type": "rfm", "params": {"bins": 4, "timezone": "UTC"}}).json["id"]
+    web_api.finish(answered, pa.table({"customer_id": ["C-1"]}))
+    with schedule_hands.scheduled(ready, params={"bins": 4}) as schedule:
+        firing.tend(minutes(5))
+        firing.tend(minutes(10))
+        schedule_hands.change(schedule, max_age=0)
+        for at in (15, 20):
+            firing.tend(minutes(at))
+            schedule_hands.end_jobs(schedule)
+        assert [str(one.job_id) for one in schedule_hands.occurrences(schedule)[:2]] == [answered, answered]
+        own = [str(job.id) for job in schedule_hands.jobs(schedule)]
+        assert len(own) == 2
+        listed, following = [], f"/v1/reports?schedule_id={schedule.id}&limit=1"
+        while following:
+            page = ready.get(following).json
+            listed += [one["id"] for one in page["data"]]
+            following = page["next"]
+    assert listed == [*own[::-1], answered], "newest first, each once"
+    assert others not in listed
+    assert web_api.new_caller(ready.http).get(f"/v1/reports?schedule_id={schedule.id}").json["data"] == []

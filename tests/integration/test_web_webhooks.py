@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -197,6 +197,18 @@ def test_a_delivery_is_sent_again_under_its_id(caller: Caller, receiver: Receive
     first, second = receiver.wait_for(2)
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == sent["id"]
     assert caller.get(sent["links"]["self"]).json["attempts"] == 2
+
+
+def test_what_named_a_person_who_was_erased_is_not_sent_again(caller: Caller, receiver: Receiver) -> None:
+    create(caller, receiver.url)
+    tell(caller)
+    sending.send_due()
+    [sent] = caller.get("/v1/deliveries").json["data"]
+    with session.transaction() as db:
+        db.get_one(Delivery, uuid.UUID(sent["id"])).erased_at = datetime.now(UTC)
+    refused = caller.post(sent["links"]["redeliver"])
+    assert (refused.status_code, refused.json["type"]) == (410, "/docs/problems/delivery-erased")
+    assert caller.get(sent["links"]["self"]).json["status"] == "succeeded"
 
 
 def test_only_those_that_a_report_did_not_reach_get_it_again(caller: Caller, receiver: Receiver) -> None:

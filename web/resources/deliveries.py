@@ -54,6 +54,10 @@ def redeliver(delivery_id: str) -> flask.Response:
             raise problems.Problem(
                 problem_types.DELIVERY_PENDING, "It is still being tried; it need not be sent again."
             )
+        if delivery.erased_at is not None:
+            raise problems.Problem(
+                problem_types.DELIVERY_ERASED, "Whom it was for, or about, has been erased; it is not sent again."
+            )
         if not deliveries.again(db, Delivery.id == delivery.id):
             raise problems.Problem(
                 problem_types.WEBHOOK_DISABLED, "Enable the webhook first: nothing is sent to it now."
