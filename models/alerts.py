@@ -99,7 +99,7 @@ def forget_changed(session: Session, schedule: Schedule) -> int:
     Whoever changes `schedule.alerts` calls this in the same transaction, with the schedule locked.
     """
     changed = [one.name for one in standings(session, schedule.id) if not _is_current(schedule, one)]
-    return _forget(session, schedule.id, changed)
+    return forget(session, schedule.id, changed)
 
 
 def standings(session: Session, schedule_id: uuid.UUID) -> list[AlertStanding]:
@@ -111,7 +111,8 @@ def _is_current(schedule: Schedule, standing: AlertStanding) -> bool:
     return standing.declaration in schedule.alerts
 
 
-def _forget(session: Session, schedule_id: uuid.UUID, names: Collection[str]) -> int:
+def forget(session: Session, schedule_id: uuid.UUID, names: Collection[str]) -> int:
+    """Remove what is known of alerts, but for the log; returns of how many."""
     gone = delete(AlertStanding).where(AlertStanding.schedule_id == schedule_id, AlertStanding.name.in_(names))
     return len(session.scalars(gone.returning(AlertStanding.name)).all()) if names else 0
 

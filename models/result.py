@@ -69,6 +69,12 @@ def find(session: Session, job_id: uuid.UUID) -> StoredResult | None:
     return session.get(StoredResult, job_id)
 
 
+def hold(session: Session, job_id: uuid.UUID) -> bool:
+    """Keep a result from being removed until the transaction ends; False: it has been."""
+    kept = select(StoredResult.job_id).where(StoredResult.job_id == job_id).with_for_update(key_share=True, read=True)
+    return session.scalar(kept) is not None
+
+
 def read_chunk(session: Session, job_id: uuid.UUID, position: int) -> Chunk | None:
     """Return one chunk of a result, counted from 0; None where there is none. Reading one at a time keeps memory flat."""
     found = session.get(ResultChunk, (job_id, position))

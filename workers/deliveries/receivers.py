@@ -1,10 +1,16 @@
 """Who gets what: the list of deliveries that a schedule or a request has, as one entry for each receiver."""
 
+import hashlib
+import json
 import uuid
 from collections.abc import Iterable, Iterator
 
+from sqlalchemy.orm import Session
+
+from models import settings
 from models.base import Json
 from models.delivery import Channel
+from models.organisation import Organisation
 from models.outbox import Target
 from workers.deliveries import addresses
 
@@ -23,6 +29,21 @@ def expand(organisation_id: uuid.UUID, wanted: Iterable[Json]) -> list[Json]:
 def lane(organisation_id: uuid.UUID, channel: Channel, place: str = "") -> str:
     """Return the lane of a receiver: so many of one lane are sent to at once."""
     return f"{organisation_id}/{channel}/{place}"
+
+
+def digest(target: Target) -> str:
+    """Return what a receiver is remembered by: who it is, and which rows it sees."""
+    told = json.dumps([target.channel, target.address, target.filter], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def contact(db: Session, organisation_id: uuid.UUID, *, on: str) -> list[Target]:
+    """Return the organisation's contact, where it has one and there is a server for its mail."""
+    organisation = db.get_one(Organisation, organisation_id)
+    if organisation.contact_email is None or settings.load().smtp_host is None:
+        return []
+    place = lane(organisation.id, Channel.EMAIL)
+    return [Target(Channel.EMAIL, place, {"to": organisation.contact_email, "formats": []}, on=(on,))]
 
 
 def lane_of_url(organisation_id: uuid.UUID, url: str, *, allow_private: bool) -> str:

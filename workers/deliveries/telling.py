@@ -2,12 +2,11 @@
 
 from sqlalchemy.orm import Session
 
-from models import outbox, settings
+from models import outbox
 from models.base import Json
 from models.deliveries import Attempted
-from models.delivery import Channel, Delivery
-from models.organisation import Organisation
-from models.outbox import EventType, Target
+from models.delivery import Delivery
+from models.outbox import EventType
 from models.webhook import Webhook
 from workers.deliveries import receivers
 
@@ -37,7 +36,7 @@ def of_failure(db: Session, delivery: Delivery, made: Attempted) -> None:
         data,
         job_id=delivery.job_id,
         schedule_id=delivery.schedule_id,
-        targets=_contact(db, delivery, on="failed"),
+        targets=receivers.contact(db, delivery.organisation_id, on="failed"),
         but_not_to=delivery.webhook_id,
     )
 
@@ -55,16 +54,8 @@ def of_disabled(db: Session, webhook: Webhook, reason: str) -> None:
         webhook.organisation_id,
         EventType.WEBHOOK_DISABLED,
         data,
-        targets=_contact(db, webhook, on="disabled"),
+        targets=receivers.contact(db, webhook.organisation_id, on="disabled"),
     )
-
-
-def _contact(db: Session, of: Delivery | Webhook, *, on: str) -> list[Target]:
-    organisation = db.get_one(Organisation, of.organisation_id)
-    if organisation.contact_email is None or settings.load().smtp_host is None:
-        return []
-    lane = receivers.lane(organisation.id, Channel.EMAIL)
-    return [Target(Channel.EMAIL, lane, {"to": organisation.contact_email, "formats": []}, on=(on,))]
 
 
 def _text(identity: object) -> str | None:

@@ -19,9 +19,10 @@ from models.schedule import CatchUp, OccurrenceStatus, Overlap, Schedule, Schedu
 from models.schedules import Decision
 from models.upkeep import Upkeep
 from workers import errors, publisher
+from workers.deliveries import poking
 from workers.publisher import Lane
 from workers.refusals import RefusedError
-from workers.schedules import pausing, planning, reusing
+from workers.schedules import alerting, pausing, planning, reusing
 
 # So many slots of one outage are listed at most, and so many wait for an earlier one.
 MOST_LISTED = 100
@@ -41,10 +42,12 @@ class Done:
     skipped: int = 0
     failed: int = 0
     paused: int = 0
+    to_evaluate: int = 0
+    """Slots whose alerts are to be evaluated now."""
 
     @property
     def did_something(self) -> bool:
-        return any((self.fired, self.waiting, self.skipped, self.failed, self.paused))
+        return any((self.fired, self.waiting, self.skipped, self.failed, self.paused, self.to_evaluate))
 
 
 @dataclass(slots=True)
@@ -104,7 +107,10 @@ def tend(moment: datetime | None = None) -> Done:
             skipped=done.skipped,
             failed=done.failed,
             paused=done.paused,
+            to_evaluate=done.to_evaluate,
         )
+    if done.to_evaluate:
+        poking.poke()
     return done
 
 
@@ -146,6 +152,9 @@ def _settle(turn: _Turn) -> None:
     """Count how the jobs of fired slots ended. One that somebody cancelled counts neither way."""
     for occurrence, job in schedules.ended(turn.db, turn.schedule):
         occurrence.settled_at = turn.moment
+        # One that somebody cancelled says nothing.
+        if job.status != JobStatus.CANCELLED:
+            turn.done.to_evaluate += alerting.mark(turn.schedule, occurrence)
         if job.status == JobStatus.SUCCEEDED:
             turn.schedule.consecutive_failures = 0
         elif job.status == JobStatus.FAILED:
@@ -227,6 +236,7 @@ def _start(turn: _Turn, occurrence: ScheduleOccurrence) -> None:
         occurrence.status = OccurrenceStatus.FAILED
         occurrence.reason, occurrence.detail = refusal.why, refusal.detail[:LONGEST_DETAIL]
         turn.done.failed += 1
+        turn.done.to_evaluate += alerting.mark(turn.schedule, occurrence)
         _count_failure(turn, refusal.detail)
         return
     new = planning.new_job(turn.schedule, plan, due_at=occurrence.due_at)

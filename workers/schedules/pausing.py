@@ -4,11 +4,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from models import outbox, settings
+from models import outbox
 from models.base import Json
-from models.delivery import Channel
-from models.organisation import Organisation
-from models.outbox import EventType, Target
+from models.outbox import EventType
 from models.schedule import PauseReason, Schedule
 from workers.deliveries import receivers
 
@@ -60,14 +58,5 @@ def _tell(db: Session, schedule: Schedule) -> None:
         EventType.SCHEDULE_PAUSED,
         data,
         schedule_id=schedule.id,
-        targets=_contact(db, schedule),
+        targets=receivers.contact(db, schedule.organisation_id, on="paused"),
     )
-
-
-def _contact(db: Session, schedule: Schedule) -> list[Target]:
-    """Return the organisation's contact, where it has one and there is a server for its mail."""
-    organisation = db.get_one(Organisation, schedule.organisation_id)
-    if organisation.contact_email is None or settings.load().smtp_host is None:
-        return []
-    lane = receivers.lane(organisation.id, Channel.EMAIL)
-    return [Target(Channel.EMAIL, lane, {"to": organisation.contact_email, "formats": []}, on=("paused",))]
