@@ -16,12 +16,12 @@ TILES_ACROSS = 4
 LONGEST_CELL = 40
 
 # Mail programs drop style sheets, so each element says how it looks.
-_FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
-_INK = "color:#1f2328"
-_QUIET = f"margin:0;{_FONT};font-size:13px;line-height:1.5;color:#59636e"
-_CELL = f"padding:6px 10px;border-bottom:1px solid #e5e8ec;{_FONT};font-size:13px;{_INK}"
-_HEAD = f"padding:6px 10px;border-bottom:2px solid #c7ccd3;{_FONT};font-size:12px;color:#59636e;font-weight:600"
-_WARNING = f"padding:10px 14px;background:#fff8e5;border-left:3px solid #d4a72c;{_FONT};font-size:13px;{_INK}"
+FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+INK = "color:#1f2328"
+QUIET = f"margin:0;{FONT};font-size:13px;line-height:1.5;color:#59636e"
+CELL = f"padding:6px 10px;border-bottom:1px solid #e5e8ec;{FONT};font-size:13px;{INK}"
+HEAD = f"padding:6px 10px;border-bottom:2px solid #c7ccd3;{FONT};font-size:12px;color:#59636e;font-weight:600"
+_WARNING = f"padding:10px 14px;background:#fff8e5;border-left:3px solid #d4a72c;{FONT};font-size:13px;{INK}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +49,51 @@ class Enclosed:
     address: str | None = None
 
 
-def compose(title: str, header: Mapping[str, Any], first_rows: pa.Table | None, enclosed: Enclosed) -> Letter:
-    """Write the letter about a result."""
+def compose(
+    title: str,
+    header: Mapping[str, Any],
+    first_rows: pa.Table | None,
+    enclosed: Enclosed,
+    *,
+    lead: Letter | None = None,
+) -> Letter:
+    """Write the letter about a result; `lead` is what comes before it, as pieces of the two bodies."""
     rows = [*outline.rows(header, first_rows.slice(0, ROWS_SHOWN))] if first_rows is not None else []
-    return Letter(_html(title, header, rows, enclosed), _text(title, header, enclosed))
+    html_, text = _html(title, header, rows, enclosed), _text(title, header, enclosed)
+    if lead is None:
+        return Letter(frame(title, html_), text)
+    return Letter(frame(title, lead.html + html_), f"{lead.text}\n\n{text}")
 
 
 def _html(title: str, header: Mapping[str, Any], rows: list[list[str | None]], enclosed: Enclosed) -> str:
     parts = (
-        f'<h1 style="margin:0 0 4px;{_FONT};font-size:22px;line-height:1.3;{_INK}">{_esc(title)}</h1>',
-        f'<p style="{_QUIET}">{_esc(outline.subtitle(header))}</p>',
+        f'<h1 style="margin:0 0 4px;{FONT};font-size:22px;line-height:1.3;{INK}">{esc(title)}</h1>',
+        f'<p style="{QUIET}">{esc(outline.subtitle(header))}</p>',
         _notices(header),
         _tiles(header),
         "".join(_picture(name, cid) for name, cid in enclosed.pictures),
         _table(header, rows),
-        f'<p style="{_QUIET};margin-top:20px">{"<br>".join(map(_esc, _closing(enclosed)))}</p>',
+        f'<p style="{QUIET};margin-top:20px">{"<br>".join(map(esc, _closing(enclosed)))}</p>',
     )
+    return "".join(parts)
+
+
+def frame(title: str, content: str) -> str:
+    """Return a whole page around the content of a letter."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{_esc(title)}</title></head>'
+        f'<meta name="viewport" content="width=device-width"><title>{esc(title)}</title></head>'
         '<body style="margin:0;padding:0;background:#f3f4f6">'
         '<table role="presentation" width="100%" cellpadding="0" cellspacing="0"><tr><td align="center" style="padding:24px 12px">'
         '<table role="presentation" width="680" cellpadding="0" cellspacing="0" style="max-width:680px;width:100%;'
         'background:#ffffff;border:1px solid #e0e3e8;border-radius:6px"><tr><td style="padding:28px">'
-        f"{''.join(parts)}</td></tr></table></td></tr></table></body></html>"
+        f"{content}</td></tr></table></td></tr></table></body></html>"
     )
 
 
 def _notices(header: Mapping[str, Any]) -> str:
     return "".join(
-        f'<p style="{_WARNING};margin:14px 0 0"><strong>{_esc(notice.name)}</strong> {_esc(notice.detail)}</p>'
+        f'<p style="{_WARNING};margin:14px 0 0"><strong>{esc(notice.name)}</strong> {esc(notice.detail)}</p>'
         for notice in outline.notices(header)
     )
 
@@ -89,9 +104,9 @@ def _tiles(header: Mapping[str, Any]) -> str:
         return ""
     width = 100 // TILES_ACROSS
     cells = [
-        f'<td width="{width}%" valign="top" style="padding:8px 8px 8px 0;{_FONT}">'
-        f'<div style="font-size:12px;color:#59636e">{_esc(label)}</div>'
-        f'<div style="font-size:19px;font-weight:600;{_INK}">{_esc(value.text)}</div></td>'
+        f'<td width="{width}%" valign="top" style="padding:8px 8px 8px 0;{FONT}">'
+        f'<div style="font-size:12px;color:#59636e">{esc(label)}</div>'
+        f'<div style="font-size:19px;font-weight:600;{INK}">{esc(value.text)}</div></td>'
         for label, value in tiles
     ]
     lines = (f"<tr>{''.join(cells[start : start + TILES_ACROSS])}</tr>" for start in range(0, len(cells), TILES_ACROSS))
@@ -103,25 +118,25 @@ def _tiles(header: Mapping[str, Any]) -> str:
 
 def _picture(title: str, cid: str) -> str:
     return (
-        f'<img src="cid:{_esc(cid)}" alt="{_esc(title)}" width="624" '
+        f'<img src="cid:{esc(cid)}" alt="{esc(title)}" width="624" '
         'style="display:block;width:100%;max-width:624px;height:auto;margin-top:18px;border:0">'
     )
 
 
 def _table(header: Mapping[str, Any], rows: list[list[str | None]]) -> str:
     if not rows:
-        return f'<p style="{_QUIET};margin-top:18px">No rows: nothing in the data answers the question.</p>'
+        return f'<p style="{QUIET};margin-top:18px">No rows: nothing in the data answers the question.</p>'
     columns = header["columns"][:COLUMNS_SHOWN]
     are_times = [column["type"] == "timestamp" for column in columns]
     sides = ["right" if column["type"] in outline.NUMERIC else "left" for column in columns]
     heads = "".join(
-        f'<th align="{side}" style="{_HEAD}">{_esc(outline.words(column["name"]))}</th>'
+        f'<th align="{side}" style="{HEAD}">{esc(outline.words(column["name"]))}</th>'
         for column, side in zip(columns, sides, strict=True)
     )
     lines = "".join(
         "<tr>"
         + "".join(
-            f'<td align="{side}" style="{_CELL}">{_esc(_short(cell, is_time=is_time))}</td>'
+            f'<td align="{side}" style="{CELL}">{esc(_short(cell, is_time=is_time))}</td>'
             for cell, side, is_time in zip(row[:COLUMNS_SHOWN], sides, are_times, strict=True)
         )
         + "</tr>"
@@ -130,7 +145,7 @@ def _table(header: Mapping[str, Any], rows: list[list[str | None]]) -> str:
     return (
         '<table width="100%" cellpadding="0" cellspacing="0" style="margin-top:20px;border-collapse:collapse">'
         f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
-        f'<p style="{_QUIET};margin-top:8px">{_esc(_shown(header, len(rows)))}</p>'
+        f'<p style="{QUIET};margin-top:8px">{esc(_shown(header, len(rows)))}</p>'
     )
 
 
@@ -176,5 +191,6 @@ def _short(cell: str | None, *, is_time: bool) -> str:
     return cell if len(cell) <= LONGEST_CELL else cell[: LONGEST_CELL - 1] + "…"
 
 
-def _esc(words: str) -> str:
+def esc(words: str) -> str:
+    """Return words as they are written in HTML."""
     return html.escape(words)

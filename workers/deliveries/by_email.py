@@ -1,5 +1,6 @@
 """Sends a delivery by SMTP: a report with its chart and its files, or a notice of something that happened."""
 
+import dataclasses
 import email.message
 import email.policy
 import email.utils
@@ -9,13 +10,17 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from models import settings
 from models.deliveries import Attempted
 from models.delivery import Delivery
 from models.settings import Settings
-from workers.deliveries import rendering
+from workers.deliveries import alert_letters, rendering
 from workers.deliveries.rendering import GoneError, Report
+
+if TYPE_CHECKING:
+    from analytics.render.letter import Letter
 
 TIMEOUT_SECONDS = 20.0
 PICTURES_SHOWN = 3
@@ -104,13 +109,27 @@ def compose(delivery: Delivery, content: Content, *, sender: str) -> email.messa
 
 
 def _content(delivery: Delivery, configured: Settings) -> Content:
+    if delivery.event_type in alert_letters.EVENTS:
+        return _alert(delivery, configured)
     if delivery.event_type != "report.succeeded":
         return _notice(delivery, configured)
     report = rendering.load(delivery)
     return _letter(delivery, report, configured)
 
 
-def _letter(delivery: Delivery, report: Report, configured: Settings) -> Content:
+def _alert(delivery: Delivery, configured: Settings) -> Content:
+    """Tell of an alert; of one that fires with the report it was seen in."""
+    path = (delivery.payload["data"].get("links") or {}).get("self")
+    address = _address(configured, path) if path and delivery.filter is None else None
+    subject, report = alert_letters.subject(delivery), alert_letters.report(delivery)
+    if report is None:
+        written = alert_letters.alone(delivery, address)
+        return Content(subject, written.text, written.html)
+    with_report = _letter(delivery, report, configured, lead=alert_letters.lead(delivery, address))
+    return dataclasses.replace(with_report, subject=subject)
+
+
+def _letter(delivery: Delivery, report: Report, configured: Settings, *, lead: "Letter | None" = None) -> Content:
     from analytics.render import letter  # noqa: PLC0415 - heavy
 
     charts = report.header["charts"][:PICTURES_SHOWN]
@@ -124,7 +143,7 @@ def _letter(delivery: Delivery, report: Report, configured: Settings) -> Content
         address=None if report.filter is not None else _address(configured, f"/v1/reports/{report.job.id}"),
     )
     title = report.title
-    written = letter.compose(title, report.header, rendering.first_rows(report, letter.ROWS_SHOWN), enclosed)
+    written = letter.compose(title, report.header, rendering.first_rows(report, letter.ROWS_SHOWN), enclosed, lead=lead)
     subject = str(delivery.target.get("subject") or title)
     return Content(subject, written.text, written.html, pictures=drawn, files=files)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from analytics.alerts import evaluation, figures
+from analytics.alerts import evaluation, figures, sharing
 from analytics.alerts.evaluation import Row, Said
 from analytics.alerts.figures import Figures, ProblemError, Wanted
 from analytics.alerts.judging import Clock, State, Step
-from analytics.alerts.sharing import seen_by
+from analytics.alerts.sharing import Shares
 from analytics.catalogue.alerts import Alert, Kind
 from models import alerts
 from models.alert import AlertRow, AlertStanding, Change
@@ -34,7 +34,7 @@ class Outcome:
     Attributes:
         declared: as the schedule has it.
         rows: those that are kept; None: they stay as they are, because there is a problem.
-        seen: of rows, the digests of those receivers with a filter whose they are.
+        shares: of rows, the digests of those receivers with a filter whose they are.
     """
 
     alert: Alert
@@ -44,14 +44,14 @@ class Outcome:
     rows: dict[bytes, Row] | None = None
     fired: dict[bytes, Row] = field(default_factory=dict)
     recovered: dict[bytes, Row] = field(default_factory=dict)
-    seen: dict[bytes, list[str]] = field(default_factory=dict)
+    shares: Shares = field(default_factory=Shares)
     remark: str | None = None
     problem: ProblemError | None = None
 
     def seen_of(self, known_as: bytes) -> list[str]:
         """Return whose a row is, or was when that was last known."""
-        if known_as in self.seen:
-            return self.seen[known_as]
+        if known_as in self.shares.seen:
+            return self.shares.seen[known_as]
         return self.before[known_as].seen_by if known_as in self.before else []
 
 
@@ -152,7 +152,7 @@ def _share(outcome: Outcome, found: Figures, header: Mapping[str, Any], filtered
         return
     of = found.of.keys() if outcome.alert.when.kind is Kind.MISSING else outcome.fired.keys() & found.of.keys()
     by = {receivers.digest(target): target.filter or {} for target in filtered}
-    outcome.seen = seen_by(found, set(of), by, header)
+    outcome.shares = sharing.seen_by(found, set(of), by, header)
 
 
 def _write_standing(db: Session, turn: Turn, outcome: Outcome) -> None:

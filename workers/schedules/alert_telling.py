@@ -44,7 +44,8 @@ def _tell_of_rows(
         if target.channel is Channel.FILE and (event is not EventType.ALERT_FIRING or turn.has_failed):
             continue
         mine = rows if target.filter is None else _theirs(outcome, rows, target)
-        if mine:
+        # A filter that does not suit the rows fails when it is to be sent, and that is told: nobody waits for ever.
+        if mine or (event is EventType.ALERT_FIRING and _digest(target) in outcome.shares.unfit):
             _record_to(db, turn, event, _letter(turn, outcome, mine, target), target)
 
 
