@@ -8,6 +8,7 @@ import pytest
 
 from models import schedules, session, settings
 from models.api_key import Scope
+from models.dataset import DatasetVersion
 from tests.integration import schedule_hands, web_api
 from tests.integration.schedule_hands import minutes
 from workers.schedules import firing
@@ -284,3 +285,28 @@ def test_reports_of_a_schedule_are_those_it_made_and_those_that_answered_its_slo
     assert listed == [*own[::-1], answered], "newest first, each once"
     assert others not in listed
     assert web_api.new_caller(ready.http).get(f"/v1/reports?schedule_id={schedule.id}").json["data"] == []
+
+
+def test_dates_in_a_filter_are_those_of_the_slot(ready: web_api.Caller) -> None:
+    kinds = {"order_id": "text", "ordered_at": "timestamp", "shipped_on": "date", "status": "text"}
+    with session.transaction() as db:
+        db.get_one(DatasetVersion, (ready.organisation_id, "orders", 3)).columns = kinds
+
+    def asked(value: str, column: str = "ordered_at") -> dict[str, Any]:
+        leaf = {"column": column, "op": "ge", "value": value}
+        return {"params": {"filter": {"and": [leaf, {"column": "status", "op": "eq", "value": "today"}]}}}
+
+    weekly = {"cron": "0 6 * * MON", "timezone": "Europe/London"}
+    with schedule_hands.scheduled(ready, **weekly, **asked("today - 7 days")) as schedule:
+        firing.tend(minutes(7 * 24 * 60))
+        [job] = schedule_hands.jobs(schedule)
+        assert job.params["filter"]["and"][0]["value"] == "2025-03-03"
+        assert job.params["filter"]["and"][1]["value"] == "today", "a word of a column of text"
+        slots = ready.get(f"/v1/schedules/{schedule.id}/preview?n=2").json["slots"]
+        assert [one["params"]["filter"]["and"][0]["value"] for one in slots] == ["2025-03-10", "2025-03-17"]
+    kept = made(ready, **weekly, **asked("start_of_month", "shipped_on"))
+    assert kept["params"] == asked("start_of_month", "shipped_on")["params"], "as it was given"
+    wrong = ready.post("/v1/schedules", MONTHLY | asked("a week ago"))
+    assert errors(wrong) == [("#/params/filter/and/0/value", "relative-date")]
+    wrong = ready.post("/v1/schedules", MONTHLY | asked("now", "shipped_on"))
+    assert errors(wrong) == [("#/params/filter/and/0/value", "filter-date")]

@@ -2,22 +2,26 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
+from analytics.datasets import schemas
+from analytics.datasets.schemas import ColumnKind
+from models import dataset
 from models.base import Json
 from models.new_job import NewJob
 from models.organisation import Organisation
 from models.schedule import Schedule
-from workers import report_planning
+from workers import refusals, report_planning
 from workers.deliveries import receivers
 from workers.refusals import RefusedError
 from workers.report_planning import Plan, Request
-from workers.schedules import relative
+from workers.schedules import relative, relative_filters
 from workers.schedules.recurrence import Recurrence
 
 
@@ -46,7 +50,7 @@ def plan(db: Session, schedule: Schedule, due_at: datetime) -> Plan:
         workers.refusals.RefusedError: the type is gone, the parameters do not suit it, or the data are not there.
     """
     with _said_of_what_was_given(schedule):
-        asked = Request(type=schedule.type, params=_resolved(schedule, due_at))
+        asked = Request(type=schedule.type, params=_resolved(db, schedule, due_at))
         return report_planning.plan(db, asked, _organisation(db, schedule))
 
 
@@ -58,13 +62,38 @@ def canonical_params(db: Session, schedule: Schedule, due_at: datetime) -> Json:
     """
     with _said_of_what_was_given(schedule):
         kind = report_planning.type_of(schedule.type)
-        params = report_planning.parse_params(kind, _resolved(schedule, due_at), _organisation(db, schedule))
+        params = report_planning.parse_params(kind, _resolved(db, schedule, due_at), _organisation(db, schedule))
         return params.model_dump(mode="json")
 
 
-def _resolved(schedule: Schedule, due_at: datetime) -> Json:
-    model = report_planning.type_of(schedule.type).params
-    return relative.resolve(schedule.params, model=model, due_at=due_at, zone=ZoneInfo(schedule.timezone))
+def _resolved(db: Session, schedule: Schedule, due_at: datetime) -> Json:
+    kind, zone = report_planning.type_of(schedule.type), ZoneInfo(schedule.timezone)
+    resolved = relative.resolve(schedule.params, model=kind.params, due_at=due_at, zone=zone)
+    asked = resolved.get(relative_filters.FILTER)
+    if not relative_filters.is_written(asked):
+        return resolved
+    slot = relative.slot_of(schedule.params, due_at=due_at, zone=zone)
+    # What the parameters say besides tells which datasets are read.
+    others = {name: value for name, value in resolved.items() if name != relative_filters.FILTER}
+    params = report_planning.parse_params(kind, others, _organisation(db, schedule))
+    kinds = _kinds(db, schedule, kind.needs(params).all)
+    resolved[relative_filters.FILTER], wrong = relative_filters.resolve(asked, slot=slot, kinds=kinds)
+    if wrong:
+        raise refusals.invalid(*wrong)
+    return resolved
+
+
+def _kinds(db: Session, schedule: Schedule, datasets: Sequence[str]) -> dict[str, ColumnKind]:
+    """Return the kinds of all columns that a report may compare: of one that several datasets have, if all agree."""
+    current = dataset.current(db, schedule.organisation_id)
+    found: dict[str, set[ColumnKind]] = defaultdict(set)
+    for name in datasets:
+        known = {column.name: column.kind for column in schemas.DATASETS[name].columns}
+        # What has not been imported yet has the columns that it will have.
+        stored = current[name].columns if name in current else known
+        for column, kind in stored.items():
+            found[column].add(ColumnKind(kind))
+    return {column: next(iter(kinds)) for column, kinds in found.items() if len(kinds) == 1}
 
 
 def _organisation(db: Session, schedule: Schedule) -> report_planning.Organisation:

@@ -99,22 +99,27 @@ def resolve(raw: Mapping[str, Any], *, model: type[ReportParams], due_at: dateti
     Raises:
         refusals.RefusedError: a relative date cannot be understood.
     """
-    slot = Slot(due_at, zone, _week_start(raw))
-    resolved = {"timezone": zone.key, **raw}
+    slot = slot_of(raw, due_at=due_at, zone=zone)
+    found = {"timezone": zone.key, **raw}
     wrong = []
     for name in sorted(_moments(model) & raw.keys()):
         try:
-            resolved[name] = _resolved(raw[name], slot)
-        except _NotRelativeError as error:
+            found[name] = resolved(raw[name], slot)
+        except NotRelativeError as error:
             wrong.append(FieldError(f"#/params/{name}", error.code, str(error)))
     try:
-        resolved |= _bounds(raw, slot)
-    except _NotRelativeError as error:
+        found |= _bounds(raw, slot)
+    except NotRelativeError as error:
         wrong.append(FieldError(f"#/params/{RANGE}{error.below}", error.code, str(error)))
     if wrong:
         raise refusals.invalid(*wrong)
-    resolved.pop(RANGE, None)
-    return resolved
+    found.pop(RANGE, None)
+    return found
+
+
+def slot_of(raw: Mapping[str, Any], *, due_at: datetime, zone: ZoneInfo) -> Slot:
+    """Return a slot with the first day of a week as the report's parameters have it."""
+    return Slot(due_at, zone, _week_start(raw))
 
 
 def pointed_at_range(refusal: RefusedError) -> RefusedError:
@@ -127,7 +132,7 @@ def pointed_at_range(refusal: RefusedError) -> RefusedError:
     return RefusedError(refusal.why, detail, errors=errors, facts=refusal.facts)
 
 
-class _NotRelativeError(ValueError):
+class NotRelativeError(ValueError):
     """Something is not a relative date; the message is a sentence for a person."""
 
     def __init__(self, detail: str, *, code: str = "relative-date", below: str = "") -> None:
@@ -152,9 +157,14 @@ def _week_start(raw: Mapping[str, Any]) -> WeekStart:
     return WeekStart(given) if given in set(WeekStart) else WeekStart.MONDAY
 
 
-def _resolved(value: Any, slot: Slot) -> Any:
+def resolved(value: Any, slot: Slot) -> Any:
+    """Return what a date is at a slot; what is none is left to whoever validates the parameters.
+
+    Raises:
+        NotRelativeError: it is a text that cannot be understood.
+    """
     if isinstance(value, Mapping):
-        raise _NotRelativeError(f'A single date cannot be a range. Give `"{RANGE}"` instead of `start` and `end`.')
+        raise NotRelativeError(f'A single date cannot be a range. Give `"{RANGE}"` instead of `start` and `end`.')
     # Dates and timestamps begin with a digit, and are what they are.
     if not isinstance(value, str) or value[:1].isdigit():
         return value
@@ -168,12 +178,12 @@ def _moment(text: str, slot: Slot) -> Moment:
         word = re.split(r"\W", text, maxsplit=1)[0]
         guess = field_errors.closest(word, [one.value for one in Anchor]) if anchor is None else None
         hint = f" Did you mean {guess!r}?" if guess and guess != word else ""
-        raise _NotRelativeError(
+        raise NotRelativeError(
             f"{text!r} is neither a date nor relative to one, such as `today`, `start_of_month` or `today - 7 days`.{hint}"
         )
     terms = _TERM.findall(found[2])
     if len(terms) > MOST_TERMS:
-        raise _NotRelativeError(f"A relative date has at most {MOST_TERMS} offsets.")
+        raise NotRelativeError(f"A relative date has at most {MOST_TERMS} offsets.")
     moment = _anchored(anchor, slot)
     for sign, count, unit in terms:
         moment = _shifted(moment, int(sign + count), _unit(unit), slot.zone)
@@ -201,15 +211,15 @@ def _bounds(raw: Mapping[str, Any], slot: Slot) -> dict[str, str]:
         return {}
     others = [name for name in ("start", "end") if raw.get(name) is not None]
     if others:
-        raise _NotRelativeError(f"`{RANGE}` stands for `start` and `end`; give it or them.", code="range-and-bounds")
+        raise NotRelativeError(f"`{RANGE}` stands for `start` and `end`; give it or them.", code="range-and-bounds")
     if not isinstance(given, Mapping):
-        raise _NotRelativeError(RANGE_EXAMPLES, code="range")
+        raise NotRelativeError(RANGE_EXAMPLES, code="range")
     model: type[_This | _Last] = _This if "this" in given else _Last
     try:
         asked = model.model_validate(given)
     except pydantic.ValidationError as error:
         first = field_errors.of_validation(error, given, known=model.model_fields)[0]
-        raise _NotRelativeError(
+        raise NotRelativeError(
             f"{first.detail} {RANGE_EXAMPLES}", code=first.code, below=first.pointer.removeprefix("#")
         ) from error
     start, end = _this(asked, slot) if isinstance(asked, _This) else _last(asked, slot)
@@ -224,7 +234,7 @@ def _last(asked: _Last, slot: Slot) -> tuple[Moment, Moment]:
     found = _AMOUNT.fullmatch(asked.last.strip())
     count = int(found[1] or 1) if found else 0
     if found is None or count == 0:
-        raise _NotRelativeError(f"{asked.last!r} is no length of time such as `1 month` or `7 days`.", below="/last")
+        raise NotRelativeError(f"{asked.last!r} is no length of time such as `1 month` or `7 days`.", below="/last")
     unit = _unit(found[2], below="/last")
     end = _start_of(unit, slot) if asked.complete else slot.due_at
     return _shifted(end, -count, unit, slot.zone), end
@@ -233,7 +243,7 @@ def _last(asked: _Last, slot: Slot) -> tuple[Moment, Moment]:
 def _unit(word: str, *, below: str = "") -> Unit:
     unit = next((one for one in Unit if one == word), None)
     if unit is None:
-        raise _NotRelativeError(f"{word!r} is no unit of time; there are {', '.join(Unit)}.", below=below)
+        raise NotRelativeError(f"{word!r} is no unit of time; there are {', '.join(Unit)}.", below=below)
     return unit
 
 
@@ -266,7 +276,7 @@ def _shifted(moment: Moment, count: int, unit: Unit, zone: ZoneInfo) -> Moment:
         wall = moment.astimezone(zone).replace(tzinfo=None)
         return recurrence.instant(datetime.combine(_day_shifted(wall.date(), count, unit), wall.time()), zone)
     except (ValueError, OverflowError) as error:
-        raise _NotRelativeError("This lies outside the calendar.", code="out-of-range") from error
+        raise NotRelativeError("This lies outside the calendar.", code="out-of-range") from error
 
 
 def _day_shifted(day: date, count: int, unit: Unit) -> date:
