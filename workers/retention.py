@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from models import (
+    alerts,
     deliveries,
     heartbeat,
     idempotency,
@@ -62,6 +63,7 @@ def remove_expired() -> Removed:
         }
     _forget_deliveries()
     _forget_occurrences()
+    _forget_alert_changes()
     configured = settings.load()
     files = _remove_others(configured.upload_folder, needed | repeatable)
     files += _remove_others(configured.scratch_folder, needed)
@@ -75,6 +77,15 @@ def _forget_occurrences() -> None:
     while True:
         with session.transaction() as db:
             removed = schedules.forget_old(db, keep_for=settings.load().job_retention, limit=BATCH)
+        if removed < BATCH:
+            return
+
+
+def _forget_alert_changes() -> None:
+    """Remove the log of alerts, when it is as old as jobs become."""
+    while True:
+        with session.transaction() as db:
+            removed = alerts.forget_old(db, keep_for=settings.load().job_retention, limit=BATCH)
         if removed < BATCH:
             return
 

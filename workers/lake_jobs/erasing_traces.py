@@ -15,7 +15,7 @@ from models import erasure, erasure_traces, result, session, settings
 from models.erasure import Journal
 from models.erasure_traces import Stored
 from models.job import Job
-from workers.lake_jobs import erasing_schedules, erasing_targets
+from workers.lake_jobs import erasing_alerts, erasing_schedules, erasing_targets
 from workers.running_job import RunningJob
 
 BATCH = 50
@@ -55,7 +55,8 @@ def count_records(job: RunningJob, mention: Mention) -> int:
         named = {one.id for batch in _job_batches(db, job, mention) for one, _ in batch}
         named |= {event.job_id for event, _ in _events(db, job, mention)}
         db.rollback()
-    return len(named.union(previews_of(job, mention), erasing_schedules.named(job, mention)))
+    of_schedules = erasing_schedules.named(job, mention) | erasing_alerts.named(job, mention)
+    return len(named.union(previews_of(job, mention), of_schedules))
 
 
 def redact_records(job: RunningJob, mention: Mention) -> None:
@@ -71,6 +72,7 @@ def redact_records(job: RunningJob, mention: Mention) -> None:
             erasure_traces.rewrite_event(db, event.id, values)
             erasure.note(db, job.id, partial(Journal.redact, job_id=event.job_id))
     erasing_schedules.redact(job, mention)
+    erasing_alerts.redact(job, mention)
 
 
 def previews_of(job: RunningJob, mention: Mention) -> Iterator[uuid.UUID]:
