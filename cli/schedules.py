@@ -15,6 +15,7 @@ PAGE = 100
 LISTED = ("id", "name", "type", "cron", "timezone", "status", "next", "last")
 SLOTS = ("local", "due_at", "parameters")
 OCCURRENCES = ("due_at", "status", "job_status", "reason", "job_id")
+RECEIVERS = ("entry", "channel", "to", "rows", "formats", "outcome")
 
 _LIMIT = click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
 
@@ -112,6 +113,32 @@ def preview(schedule: str, *, count: int) -> None:
         _show_slots(server.get(_find(server, schedule)["links"]["preview"], n=count))
 
 
+@command.command("preview-deliveries")
+@click.argument("schedule")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help='A JSON file with other receivers to try: {"deliveries": [...]}.',
+)
+def preview_deliveries(schedule: str, *, file: Path | None) -> None:
+    """Show who would get how many rows of a schedule's newest result, and which rows nobody would. Nothing is sent."""
+    body = None if file is None else _read(file)
+    with api.connect() as server:
+        found = server.post(f"{_find(server, schedule)['links']['self']}/preview-deliveries", body)
+    if invocation.current().as_json:
+        output.emit_json(found)
+        return
+    title = f"{found['row_count']:,} rows of {found['due_at']}, report {found['job_id']}"
+    output.rows(RECEIVERS, [_received(one) for one in found["receivers"]], title=title)
+    unshared = found["unshared"]
+    if unshared is None or not unshared["rows"]:
+        return
+    output.say(f"nobody with a filter gets {unshared['rows']:,} of the rows")
+    for one in unshared["values"]:
+        value = "(empty)" if one["value"] is None else one["value"]
+        output.say(f"  {one['column']} = {value}: {one['rows']:,}")
+
+
 @command.command("pause")
 @click.argument("schedule")
 @click.option("--reason", help="Shown with the schedule while it is paused.")
@@ -205,6 +232,15 @@ def _listed(one: dict[str, Any]) -> list[Any]:
         "last": f"{last['due_at']} {last['job_status'] or last['status']}" if last else None,
     }
     return [shown[name] if name in shown else one[name] for name in LISTED]
+
+
+def _received(one: dict[str, Any]) -> list[Any]:
+    shown = {
+        "to": ", ".join(one["to"]),
+        "formats": ", ".join(one["formats"]),
+        "outcome": f"{one['outcome']}: {one['problem']}" if one["problem"] else one["outcome"],
+    }
+    return [shown.get(name, one[name]) for name in RECEIVERS]
 
 
 def _show_slots(found: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from models.base import Json
 from models.delivery import Delivery, DeliveryStatus
 from models.result import StoredResult
+from models.schedule import ScheduleOccurrence
 
 MOST_LOOKED_AT = 1_000
 
@@ -32,3 +33,15 @@ def filters_waiting(session: Session, job_id: uuid.UUID) -> list[Json]:
 def results_kept(session: Session, job_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Return those of these jobs whose results are still there."""
     return set(session.scalars(select(StoredResult.job_id).where(StoredResult.job_id.in_(job_ids))))
+
+
+def newest_slot(session: Session, schedule_id: uuid.UUID) -> ScheduleOccurrence | None:
+    """Return the latest slot of a schedule whose result is still kept."""
+    query = (
+        select(ScheduleOccurrence)
+        .join(StoredResult, StoredResult.job_id == ScheduleOccurrence.job_id)
+        .where(ScheduleOccurrence.schedule_id == schedule_id)
+        .order_by(ScheduleOccurrence.due_at.desc())
+        .limit(1)
+    )
+    return session.scalar(query)

@@ -1,9 +1,9 @@
 """The operations on webhooks and deliveries, for the OpenAPI document."""
 
 from models.api_key import Scope
+from web import delivery_preview_schemas, problem_types, schemas
 from web import delivery_schemas as shapes
-from web import problem_types, schemas
-from web.operation import JSON_BODY, Operation, Reply
+from web.operation import JSON_BODY, NO_RESULT, Operation, Reply
 
 WEBHOOKS_TAG = "Webhooks"
 DELIVERIES_TAG = "Deliveries"
@@ -185,5 +185,16 @@ DELIVERIES = (
         scopes=SCOPES,
         query=shapes.RedeliverQuery,
         problems=NOT_FOUND,
+    ),
+    Operation(
+        "post",
+        "/v1/reports/{job_id}/preview-deliveries",
+        "preview_report_deliveries",
+        DELIVERIES_TAG,
+        "See who would get how many rows of a report, and which rows nobody would; nothing is sent",
+        {200: Reply("Who would get what", delivery_preview_schemas.DeliveryPreview)},
+        scopes=(Scope.REPORTS_READ,),
+        body=delivery_preview_schemas.ReportDeliveriesRequest,
+        problems=(*JSON_BODY, *NOT_FOUND, *NO_RESULT, problem_types.GONE, problem_types.STORAGE_FULL),
     ),
 )

@@ -83,6 +83,11 @@ HEADER: Mapping[str, Any] = {
     "Accept-Encoding": "zstd, gzip",
     "Last-Event-ID": "4711",
 }
+BURST: Mapping[str, Any] = {
+    "channel": "email",
+    "formats": ["xlsx"],
+    "burst": {"column": "segment", "recipients": {"Champions": ["ada@example.com"], "Lost": ["grace@example.com"]}},
+}
 BODY: Mapping[str, Any] = {
     "submit_report": {"type": "rfm", "params": {"bins": 5}, "label": "Board meeting"},
     "restore_dataset": {"version": 0},
@@ -93,6 +98,8 @@ BODY: Mapping[str, Any] = {
     "preview_new_schedule": schedule_schemas.EXAMPLE,
     "change_schedule": {"cron": "0 7 * * MON", "label": None},
     "pause_schedule": {"reason": "The board meets in March again"},
+    "preview_report_deliveries": {"deliveries": [BURST]},
+    "preview_schedule_deliveries": {"deliveries": [BURST]},
     "run_schedule": {"due_at": "2026-11-01T06:00:00Z"},
     "create_webhook": {"url": "https://example.com/hook", "events": ["report.*", "import.failed"]},
     "change_webhook": {"description": "Data warehouse"},
@@ -189,5 +196,6 @@ _SAME: Mapping[tuple[str, str], tuple[str, str]] = {
     ("preview_import", "202"): ("preview_import", "200"),
     ("test_webhook", "202"): ("test_webhook", "200"),
     ("restore_dataset", "202"): ("restore_dataset", "202"),
+    ("preview_report_deliveries", "200"): ("preview_schedule_deliveries", "200"),
     ("readyz", "503"): ("readyz", "200"),
 }

@@ -56,6 +56,15 @@ def check(
     return [_canonical(receiver) for receiver in receivers]
 
 
+def obstacle(db: Session, organisation_id: uuid.UUID, receiver: Receiver) -> str | None:
+    """Say why nothing can be sent to a receiver as things stand now; None: it can."""
+    wrong = next(_errors(db, organisation_id, receiver, ""), None)
+    if wrong is not None or not isinstance(receiver, WebhookReceiver):
+        return None if wrong is None else wrong.detail
+    webhook = webhooks.find(db, receiver.webhook_id, organisation_id=organisation_id)
+    return "The webhook is disabled." if webhook is not None and webhook.disabled_at is not None else None
+
+
 def _canonical(receiver: Receiver) -> Json:
     kept = receiver.model_dump(mode="json")
     if isinstance(receiver, FileReceiver) and receiver.name is None:

@@ -88,6 +88,53 @@ def render_file(fmt: str, header: Mapping[str, Any], pieces: Sequence[str], targ
     files.write(fmt, header, [Path(piece) for piece in pieces], Path(target), chart=chart)
 
 
+def count_shares(
+    header: Mapping[str, Any],
+    pieces: Sequence[str],
+    filters: Sequence[Mapping[str, Any]],
+    reached: int,
+    columns: Sequence[str],
+) -> dict[str, Any]:
+    """Count how many rows each filter lets through, and look at those that none of the first ones does.
+
+    Args:
+        header: that of the result, whose chunks are in the files `pieces`.
+        pieces: the files.
+        filters: the filters; those come first whose receivers are reached.
+        reached: how many those are.
+        columns: which columns of the rows that are left to look at.
+
+    Returns:
+        `rows`, of each filter how many; `problems`, why it does not suit the rows, or None; `unseen`, how many rows are left;
+        `values`, of each of the columns how often which value is in those.
+    """
+    from analytics.catalogue import row_filters  # noqa: PLC0415 - with what is heavy
+    from analytics.render import parts  # noqa: PLC0415 - as below
+
+    nodes: dict[int, Any] = {}
+    problems: list[str | None] = [None] * len(filters)
+    for number, raw in enumerate(filters):
+        try:
+            nodes[number] = parts.fitting(raw, header)
+        except row_filters.UnfitError as error:
+            problems[number] = str(error)
+    known = {column["name"] for column in header["columns"]}
+    found = parts.counted(
+        (Path(piece).read_bytes() for piece in pieces),
+        list(nodes.values()),
+        header,
+        reached=sum(number < reached for number in nodes),
+        values_of=[name for name in columns if name in known],
+    )
+    counts = dict(zip(nodes, found.of_filter, strict=True))
+    return {
+        "rows": [counts.get(number) for number in range(len(filters))],
+        "problems": problems,
+        "unseen": found.unseen.row_count,
+        "values": found.unseen.values,
+    }
+
+
 def compare(this: Side, against: Side, limit: int, folder: str) -> dict[str, Any]:
     """Compare two results, each a header and the files of its chunks.
 

@@ -1,9 +1,9 @@
 """The operations on schedules, for the OpenAPI document."""
 
 from models.api_key import Scope
-from web import problem_types, schemas
+from web import delivery_preview_schemas, problem_types, schemas
 from web import schedule_schemas as shapes
-from web.operation import ACCEPTED, FINISHED, JSON_BODY, Operation, Reply
+from web.operation import ACCEPTED, FINISHED, JSON_BODY, NO_RESULT, Operation, Reply
 
 TAG = "Schedules"
 PATH = "/v1/schedules"
@@ -127,6 +127,18 @@ SCHEDULES = (
         prefer=True,
         keyed=True,
         problems=(*JSON_BODY, *PLANNING, *NOT_THERE),
+    ),
+    Operation(
+        "post",
+        f"{ONE}/preview-deliveries",
+        "preview_schedule_deliveries",
+        TAG,
+        "See who would get how many rows of the newest result of its slots, and which rows nobody would; nothing is sent",
+        {200: Reply("Who would get what", delivery_preview_schemas.DeliveryPreview)},
+        scopes=SCOPES,
+        body=delivery_preview_schemas.ScheduleDeliveriesRequest,
+        body_required=False,
+        problems=(*JSON_BODY, *NOT_THERE, *NO_RESULT, problem_types.GONE, problem_types.STORAGE_FULL),
     ),
     Operation(
         "get",

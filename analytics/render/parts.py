@@ -104,15 +104,23 @@ def divided(stored: Iterable[bytes], nodes: list[Filter], whole: Mapping[str, An
 
 
 def counted(
-    stored: Iterable[bytes], nodes: list[Filter], whole: Mapping[str, Any], *, values_of: Iterable[str] = ()
+    stored: Iterable[bytes],
+    nodes: list[Filter],
+    whole: Mapping[str, Any],
+    *,
+    reached: int | None = None,
+    values_of: Iterable[str] = (),
 ) -> Counted:
-    """Count the rows that each filter lets through, and look at those that none does: which values of these columns they have."""
+    """Count the rows that each filter lets through, and look at those that none does: which values of these columns they have.
+
+    With `reached` only so many of the filters, the first ones, count as letting anything through to anybody.
+    """
     counts, unseen = [0] * len(nodes), Unseen()
     for data in stored:
         rows = row_masks.Rows(chunks.decode(data), _kinds(whole), _zone(whole))
         masks = [rows.mask(node) for node in nodes]
         counts = [count + int(mask.sum()) for count, mask in zip(counts, masks, strict=True)]
-        nobodys = ~np.logical_or.reduce(masks) if masks else np.ones(rows.table.num_rows, np.bool_)
+        nobodys = ~np.logical_or.reduce([np.zeros(rows.table.num_rows, np.bool_), *masks[:reached]])
         _note(unseen, rows.table.filter(pa.array(nobodys)), values_of)
     return Counted(counts, unseen)
 

@@ -13,6 +13,8 @@ from models.job_states import JobKind
 from web import (
     accepting,
     auth,
+    delivery_preview,
+    delivery_preview_schemas,
     formats,
     idempotency_key,
     job_object,
@@ -113,6 +115,16 @@ def diff(job_id: str) -> flask.Response:
     wanted = query.read(schemas.DiffQuery)
     job = job_views.find(job_id, JobKind.REPORT)
     return job_object.as_json(report_diff.make(job, wanted.against, limit=wanted.limit))
+
+
+@blueprint.post("/<job_id>/preview-deliveries")
+@auth.requires(Scope.REPORTS_READ)
+def preview_deliveries(job_id: str) -> flask.Response:
+    """Say who would get what of this result; nothing is sent."""
+    query.read(schemas.NoParameters)
+    job = job_views.find(job_id, JobKind.REPORT)
+    wanted = json_body.validated(delivery_preview_schemas.ReportDeliveriesRequest, json_body.read())
+    return job_object.as_json(delivery_preview.of_request(job, wanted.deliveries))
 
 
 def _request() -> ReportRequest:

@@ -7,16 +7,20 @@ from datetime import UTC, datetime, timedelta
 import flask
 from sqlalchemy.orm import Session
 
-from models import schedules, session
+from models import schedules, session, shares
 from models.api_key import Scope
+from models.job_states import JobKind
 from models.new_job import NewJob
 from models.schedule import Schedule
 from web import (
     accepting,
     auth,
     cursor,
+    delivery_preview,
+    delivery_preview_schemas,
     idempotency_key,
     job_object,
+    job_views,
     json_body,
     once,
     paging,
@@ -182,6 +186,25 @@ def occurrences(schedule_id: str) -> flask.Response:
         page, following = paging.cut(rows, parameters, path=path, end=lambda one: _cursor_of(one.occurrence.due_at))
         data = schedule_views.occurrences(db, page)
     return job_object.as_json(schemas.Page(data=data, next=following))
+
+
+@blueprint.post("/<schedule_id>/preview-deliveries")
+@auth.requires(Scope.SCHEDULES)
+def preview_deliveries(schedule_id: str) -> flask.Response:
+    """Say who would get what of the newest slot whose result is kept; nothing is sent."""
+    query.read(schemas.NoParameters)
+    # Counts by any filter tell what is in the rows.
+    auth.demand(Scope.REPORTS_READ)
+    with session.transaction() as db:
+        schedule = _find(db, schedule_id)
+        slot = shares.newest_slot(db, schedule.id)
+    wanted = json_body.validated(delivery_preview_schemas.ScheduleDeliveriesRequest, json_body.read_if_any())
+    if slot is None:
+        raise delivery_preview.no_slot(schedule.id)
+    job = job_views.find(str(slot.job_id), JobKind.REPORT)
+    if wanted.deliveries is not None:
+        return job_object.as_json(delivery_preview.of_request(job, wanted.deliveries, slot=slot))
+    return job_object.as_json(delivery_preview.of_kept(job, schedule.deliveries, slot=slot))
 
 
 def _made(db: Session, request: shapes.ScheduleRequest) -> tuple[uuid.UUID, shapes.ScheduleObject]:

@@ -64,13 +64,13 @@ def _targets(organisation_id: uuid.UUID, one: Json) -> Iterator[Target]:
         yield Target(channel, lane(organisation_id, channel), about, on=on, filter=filter_)
         return
     place = lane(organisation_id, channel)
-    for addresses_, part in _shares(one):
+    for addresses_, part in shares(one):
         for address in dict.fromkeys(addresses_):
             yield Target(channel, place, {**about, "to": address}, on=on, filter=part)
 
 
-def _shares(one: Json) -> Iterator[tuple[list[str], Json | None]]:
-    """Yield addresses and which rows they get: all get the same, or those of each value of a column go to its own."""
+def shares(one: Json) -> Iterator[tuple[list[str], Json | None]]:
+    """Yield the addresses of an e-mail, and which rows they get: all the same, or those of each value of a column its own."""
     filter_, burst = one.get("filter"), one.get("burst")
     if burst is None:
         yield one["to"], filter_
