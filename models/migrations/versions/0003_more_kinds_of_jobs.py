@@ -11,6 +11,12 @@ depends_on = None
 OLD_KINDS = "kind IN ('report', 'import')"
 KINDS = "kind IN ('report', 'import', 'preview', 'restore', 'erasure', 'compaction')"
 
+# An older release can do nothing with jobs of other kinds; those that made a version of a dataset stay as its makers.
+FORGET_OTHER_KINDS = """
+DELETE FROM jobs WHERE kind NOT IN ('report', 'import')
+AND NOT EXISTS (SELECT FROM dataset_versions WHERE job_id = jobs.id)
+"""
+
 
 def upgrade() -> None:
     _know_kinds(KINDS)
@@ -19,6 +25,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_column("dataset_versions", "gone_at")
+    op.execute(FORGET_OTHER_KINDS)
+    op.execute("UPDATE jobs SET kind = 'import' WHERE kind NOT IN ('report', 'import')")
     _know_kinds(OLD_KINDS)
 
 

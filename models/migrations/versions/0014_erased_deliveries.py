@@ -17,5 +17,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # A release that does not know the column would send them again.
+    op.execute("DELETE FROM deliveries WHERE erased_at IS NOT NULL")
     op.drop_constraint(op.f(NEVER_SENT), "deliveries", type_="check")
     op.drop_column("deliveries", "erased_at")
