@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import Session
 
-from models import delivery_figures, heartbeat, queues, schedules, tally, upkeep
+from models import alerts, delivery_figures, heartbeat, queues, schedules, tally, upkeep
 from models import session as sessions
 from models.delivery_figures import DeliveryFigures
 from models.heartbeat import ProcessKind
@@ -75,6 +75,7 @@ class Figures:
     queues: Mapping[str, QueueState]
     deliveries: DeliveryFigures
     schedules: schedules.Figures
+    alerts: alerts.Figures
     since_beat: float | None
     since_sweep: float | None
     since_schedules: float | None
@@ -94,6 +95,7 @@ def read(queue_names: Iterable[str]) -> Figures:
             queues=queues.states(db, queue_names),
             deliveries=delivery_figures.read(db),
             schedules=schedules.figures(db),
+            alerts=alerts.figures(db),
             since_beat=heartbeat.seconds_since_last(db, ProcessKind.BEAT),
             since_sweep=upkeep.seconds_since(db, Upkeep.RESCUE),
             since_schedules=upkeep.seconds_since(db, Upkeep.SCHEDULES),
