@@ -56,9 +56,6 @@ def _hanging_on(job: Job, key: tables.ApiKey, schedule: tables.Schedule) -> Iter
     yield tables.OldSecret(sha256=b"0", api_key_id=key.id, prefix="rk_0", expires_at=NOW)
     yield tables.JobEvent(job_id=job.id, to_status="queued", reason="accepted", attempt=0, note="a note")
     yield StoredResult(job_id=job.id, header={}, manifest={}, row_count=1, byte_count=1, sha256="0")
-    yield tables.DatasetVersion(
-        **ours, dataset="orders", version=0, row_count=1, columns={}, job_id=job.id, gone_at=NOW
-    )
     yield tables.IdempotencyKey(**ours, key="k", request_sha256=b"1", job_id=job.id, reused=True)
     yield tables.IdempotentEffect(**ours, key="k", request_sha256=b"1", subject_id=key.id)
     yield tables.ErasureJournal(job_id=job.id, journal={})
