@@ -1,16 +1,14 @@
 """Tells who would get how many rows of a result, and which rows nobody would; nothing is sent."""
 
 import json
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from models import session, settings
+from models import rendering_scratch, session
 from models.api_key import Scope
 from models.base import Json
 from models.delivery import Channel
@@ -178,11 +176,9 @@ def _counted(job: Job, stored: StoredResult, shares: Sequence[_Share]) -> _Count
 def _in_a_process(
     job: Job, stored: StoredResult, filters: list[Json], reached: int, columns: list[str]
 ) -> dict[str, Any]:
-    folder = settings.load().rendering_folder
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as name:
-            pieces = [str(piece) for piece in result_files.write_chunks(stored, Path(name))]
+        with rendering_scratch.folder() as folder:
+            pieces = [str(piece) for piece in result_files.write_chunks(stored, folder)]
             found: dict[str, Any] = render_pool.file_pool().run(
                 render_child.count_shares, whole_header(job, stored), pieces, filters, reached, columns
             )

@@ -1,11 +1,10 @@
 """Two runs of a report beside one another: what has changed in the question, the data, the summary and the rows."""
 
-import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
 
-from models import settings
+from models import rendering_scratch
 from models.job import Job
 from models.job_states import JobKind
 from models.result import StoredResult
@@ -57,12 +56,10 @@ def _run(job: Job, stored: StoredResult) -> catalogue_schemas.DiffRun:
 
 
 def _compare(stored: tuple[StoredResult, StoredResult], *, limit: int) -> dict[str, Any]:
-    folder = settings.load().rendering_folder
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as name:
-            sides = [_side(one, Path(name) / str(at)) for at, one in enumerate(stored)]
-            found: dict[str, Any] = render_pool.file_pool().run(render_child.compare, *sides, limit, name)
+        with rendering_scratch.folder() as folder:
+            sides = [_side(one, folder / str(at)) for at, one in enumerate(stored)]
+            found: dict[str, Any] = render_pool.file_pool().run(render_child.compare, *sides, limit, str(folder))
             return found
     except render_child.NotComparableError as error:
         raise problems.Problem(problem_types.NOT_COMPARABLE, f"{error}.") from error

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from models import settings
+from models import rendering_scratch, settings
 from models.result import StoredResult
 from web import formats, render_child, render_pool, result_stream
 
@@ -19,9 +19,9 @@ ABANDONED_SECONDS = 3600.0
 
 def render(stored: StoredResult, header: dict[str, Any], fmt: formats.Format, chart: int) -> BinaryIO:
     """Render and open; the file has no name any more when this returns, so it is gone when it is closed."""
-    with tempfile.TemporaryDirectory(dir=_folder()) as name:
-        target = Path(name) / f"result.{fmt.name}"
-        pieces = _shown_chunks(stored, fmt, Path(name))
+    with rendering_scratch.folder() as folder:
+        target = folder / f"result.{fmt.name}"
+        pieces = _shown_chunks(stored, fmt, folder)
         render_pool.file_pool().run(
             render_child.render_file, fmt.name, header, [str(piece) for piece in pieces], str(target), chart
         )
@@ -30,7 +30,9 @@ def render(stored: StoredResult, header: dict[str, Any], fmt: formats.Format, ch
 
 def gather(pieces: Iterable[bytes]) -> BinaryIO:
     """Write pieces, as they would go out, into a file."""
-    descriptor, name = tempfile.mkstemp(dir=_folder(), suffix=".result")
+    descriptor, name = tempfile.mkstemp(
+        dir=rendering_scratch.parent(), prefix=rendering_scratch.prefix(), suffix=".result"
+    )
     Path(name).unlink()
     file = os.fdopen(descriptor, "w+b")
     try:
@@ -71,9 +73,3 @@ def _shown_chunks(stored: StoredResult, fmt: formats.Format, folder: Path) -> li
     if fmt.is_picture:
         return []
     return write_chunks(stored, folder, most_rows=1 if fmt.first_chunk_only else None)
-
-
-def _folder() -> Path:
-    folder = settings.load().rendering_folder
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder

@@ -2,13 +2,12 @@
 
 import itertools
 import os
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from models import result, session, settings
+from models import rendering_scratch, result, session
 from models.result import Chunk, StoredResult
 from web import formats, render_child, render_pool
 
@@ -67,10 +66,8 @@ def pieces(stored: StoredResult, fmt: formats.Format, header: dict[str, Any]) ->
 
 def _rendered(stored: StoredResult, fmt: formats.Format, header: dict[str, Any], position: int) -> tuple[BinaryIO, int]:
     """Render a chunk into a file without a name; returns it, and how many rows it has. The chunk itself is held by nobody."""
-    folder = settings.load().rendering_folder
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        source, target = Path(name) / "chunk", Path(name) / "rows"
+    with rendering_scratch.folder() as folder:
+        source, target = folder / "chunk", folder / "rows"
         count = _write_chunk(stored.job_id, position, source)
         render_pool.pool().run(render_child.render_chunk, fmt.name, header, str(source), position == 0, str(target))
         return target.open("rb", buffering=0), count

@@ -1,6 +1,8 @@
 """An erasure looks into every column that can hold a person: found out from the schema, not from what somebody remembered."""
 
 import json
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -13,7 +15,7 @@ from billiard import process
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from models import deliveries, erasure, organisations, session, settings, transitions, webhooks
+from models import deliveries, erasure, organisations, rendering_scratch, session, settings, transitions, webhooks
 from models.base import new_id
 from models.deliveries import Attempted
 from models.delivery import Channel, Delivery, DeliveryAttempt, DeliveryStatus
@@ -330,3 +332,16 @@ def test_a_sender_that_comes_back_after_its_claim_brings_nobody_back(shop: Shop)
     assert not answer(late), "it had lost its claim"
     (attempt,) = found(late.id)[1]
     assert (attempt.outcome, attempt.excerpt) == ("succeeded", None)
+
+
+def test_what_killed_processes_have_left_half_rendered_is_removed(shop: Shop) -> None:
+    died = subprocess.Popen([sys.executable, "-c", ""])
+    died.wait()
+    left = settings.load().rendering_folder / f"{died.pid}-left"
+    left.mkdir(parents=True)
+    (left / "result.csv").write_text(CUSTOMERS)
+    with rendering_scratch.folder() as folder:
+        (folder / "result.csv").write_text("in use")
+        certificate_of(shop.erase(WHO))
+        assert (folder / "result.csv").read_text() == "in use"
+    assert not left.exists()

@@ -1,13 +1,12 @@
 """Delivers a report as a file: written beside its place and moved there whole, or put into an object store at once."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from analytics.catalogue.row_filters import UnfitError
-from models import settings
+from models import rendering_scratch, settings
 from models.deliveries import Attempted
 from models.delivery import Delivery
 from workers.deliveries import folders, rendering
@@ -22,13 +21,11 @@ OF_ARROW = frozenset({"s3", "gs", "gcs"})
 
 def send(delivery: Delivery) -> Attempted:
     """Make one attempt. A second one writes the same bytes under the same name."""
-    configured = settings.load()
     try:
         report = rendering.load(delivery)
         name = folders.name(str(delivery.target["name"]), fields(delivery, report))
-        configured.rendering_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=configured.rendering_folder) as scratch:
-            file = rendering.copied(report, str(delivery.target["format"]), Path(scratch))
+        with rendering_scratch.folder() as scratch:
+            file = rendering.copied(report, str(delivery.target["format"]), scratch)
             _put(delivery, file, name)
     except rendering.EmptyError:
         return rendering.SKIPPED

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from models import session, settings, shares
+from models import rendering_scratch, session, settings, shares
 from models.base import Json
 from models.result import StoredResult
 from workers.kept_files import Reading, Shelf
@@ -94,7 +94,7 @@ def file(source: Source, filter_: Json | None, what: str, make: Callable[[Path],
     _demand_kept(source)
 
     def made() -> BinaryIO:
-        with _folder() as folder:
+        with rendering_scratch.folder() as folder:
             return make(folder).open("rb")
 
     return shelf().find_or_make(source.name(filter_, what), made)
@@ -158,7 +158,7 @@ def _read_together(source: Source, filter_: Json) -> Reading:
 
     wanted = _wanted(source, filter_)
     own = None
-    with _folder() as folder:
+    with rendering_scratch.folder() as folder:
         spools = sharing.share_out(source.chunks(), [node for _, node in wanted], source.whole, folder)
         for (name, _), spool in zip(wanted, spools, strict=True):
             reading = shelf().find_or_make(name, functools.partial(_packed, spool, folder))
@@ -218,14 +218,6 @@ def _demand_kept(source: Source) -> None:
     if not kept:
         forget_removed()
         raise GoneError("The result is not kept any more.")
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    parent = settings.load().rendering_folder
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent) as folder:
-        yield Path(folder)
 
 
 def _digest(filter_: Json | None) -> str:

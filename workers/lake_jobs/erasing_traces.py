@@ -11,7 +11,7 @@ import psutil
 from sqlalchemy.orm import Session
 
 from analytics.datasets.mentions import ERASED, Mention
-from models import erasure, erasure_traces, result, session, settings
+from models import erasure, erasure_traces, rendering_scratch, result, session, settings
 from models.erasure import Journal
 from models.erasure_traces import Stored
 from models.job import Job
@@ -128,7 +128,9 @@ def remove_leavings() -> None:
         unfinished = erasure.unfinished_among(db, ids)
     for job_id in set(ids) - unfinished:
         shutil.rmtree(configured.scratch_folder / str(job_id), ignore_errors=True)
-    alive = {str(pid) for pid in psutil.pids()}
+    pids = psutil.pids()
+    rendering_scratch.remove_of_the_dead(set(pids))
+    alive = set(map(str, pids))
     spilled = configured.spill_folder.parent
     for folder in spilled.iterdir() if spilled.is_dir() else ():
         if folder.name not in alive:
