@@ -7,6 +7,7 @@ from werkzeug.middleware import proxy_fix
 from models import settings
 from web import compressed_answers, converters, errors, limits, request_log, row_door
 from web.resources import (
+    alerts,
     api_keys,
     customers,
     datasets,
@@ -39,6 +40,7 @@ BLUEPRINTS = (
     customers.blueprint,
     api_keys.blueprint,
     schedules.blueprint,
+    alerts.blueprint,
     webhooks.blueprint,
     deliveries.blueprint,
 )

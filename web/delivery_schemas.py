@@ -29,11 +29,21 @@ ADDRESS = (
 ONE_LINE = r"^[^\x00-\x1f\x7f\u0085\u2028\u2029]*$"
 
 End = Literal["succeeded", "failed", "cancelled"]
+OfAlert = Literal["firing", "recovered", "broken"]
 FileFormat = Literal["csv", "json", "ndjson", "html", "pdf", "parquet", "xlsx"]
 Address = Annotated[str, Field(max_length=254, pattern=ADDRESS)]
 On = Annotated[
     tuple[End, ...],
     Field(min_length=1, max_length=3, description="Which ends of the job are told; files are made of successes only"),
+]
+OnOfSchedule = Annotated[
+    tuple[End | OfAlert, ...],
+    Field(
+        min_length=1,
+        max_length=6,
+        description="Which ends of its jobs are told, and what of its alerts: that one fires, has recovered, or cannot be "
+        'evaluated (`broken`). `["firing"]` sends the report only when an alert fires',
+    ),
 ]
 
 
@@ -96,7 +106,7 @@ class EmailReceiver(_Filtered):
         pattern=ONE_LINE,
         description="Left out = the report's label or title",
     )
-    on: On = ("succeeded",)
+    on: OnOfSchedule = ("succeeded",)
 
     @model_validator(mode="after")
     def _goes_to_somebody(self) -> Self:
@@ -110,7 +120,7 @@ class WebhookReceiver(Request):
 
     channel: Literal["webhook"]
     webhook_id: uuid.UUID
-    on: On = ("succeeded",)
+    on: OnOfSchedule = ("succeeded",)
 
 
 class FileReceiver(_Filtered):
@@ -125,20 +135,47 @@ class FileReceiver(_Filtered):
         description="Name of the file, with `{type}`, `{date}`, `{time}`, `{id}` and `{schedule}`; "
         "left out = `{type}-{date}-{id}` with the format's ending",
     )
+    on: Annotated[
+        tuple[Literal["succeeded", "firing"], ...],
+        Field(
+            min_length=1,
+            max_length=2,
+            description="Files are made of successes only: of all, or of those that make an alert fire",
+        ),
+    ] = ("succeeded",)
+
+
+class ReportEmailReceiver(EmailReceiver):
+    """People who get one report by e-mail. It has no alerts: those are of schedules."""
+
+    on: On = ("succeeded",)
+
+
+class ReportWebhookReceiver(WebhookReceiver):
+    """One of your webhooks, told of one report."""
+
+    on: On = ("succeeded",)
+
+
+class ReportFileReceiver(FileReceiver):
+    """A folder or object store that gets the file of one report."""
+
     on: Annotated[tuple[Literal["succeeded"]], Field(description="Files are made of successes only")] = ("succeeded",)
 
 
+_WHO = "Who gets the result, beside the subscribers of its event"
 Receiver = Annotated[EmailReceiver | WebhookReceiver | FileReceiver, Field(discriminator="channel")]
-Receivers = Annotated[
-    list[Receiver],
-    Field(max_length=MOST_RECEIVERS, description="Who gets the result, beside the subscribers of its event"),
+Receivers = Annotated[list[Receiver], Field(max_length=MOST_RECEIVERS, description=_WHO)]
+ReceiversOfReport = Annotated[
+    list[Annotated[ReportEmailReceiver | ReportWebhookReceiver | ReportFileReceiver, Field(discriminator="channel")]],
+    Field(max_length=MOST_RECEIVERS, description=_WHO),
 ]
 
 
 class ReportRequest(schemas.ReportRequest):
     """A report that is asked for, and who gets its result."""
 
-    deliveries: Receivers = Field(default_factory=list)
+    deliveries: ReceiversOfReport = Field(default_factory=list)
 
 
 GROUPS = tuple(dict.fromkeys(f"{known.partition('.')[0]}.*" for known in EventType))

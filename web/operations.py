@@ -4,6 +4,7 @@ from typing import Any
 
 from models.api_key import Scope
 from web import (
+    alert_operations,
     catalogue_schemas,
     customer_operations,
     dataset_operations,
@@ -324,6 +325,7 @@ ALL: tuple[Operation, ...] = (
     *customer_operations.CUSTOMERS,
     *key_operations.KEYS,
     *schedule_operations.SCHEDULES,
+    *alert_operations.ALERTS,
     *delivery_operations.WEBHOOKS,
     *delivery_operations.DELIVERIES,
     *SERVICE,

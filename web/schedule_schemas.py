@@ -12,7 +12,7 @@ from analytics.catalogue.parameters import TimeZone
 from models import new_job
 from models.job_states import JobStatus
 from models.schedule import CatchUp, OccurrenceStatus, Overlap, PauseReason
-from web import delivery_schemas, moments, schemas
+from web import alert_schemas, delivery_schemas, moments, schemas
 from workers.schedules import recurrence
 
 SCHEDULE_ID = "0198c2f0-9b11-7d02-8a6e-51c0b7d2e9f4"
@@ -101,6 +101,7 @@ class ScheduleRequest(schemas.Request):
         default=new_job.DEFAULT_PRIORITY, ge=0, le=schemas.LARGEST_PRIORITY, description=schemas.PRIORITY
     )
     deliveries: delivery_schemas.Receivers = Field(default_factory=list)
+    alerts: alert_schemas.Alerts = Field(default_factory=list)
 
 
 class SchedulePatch(ScheduleRequest):
@@ -200,6 +201,7 @@ class ScheduleLinks(schemas.Answer):
     preview: str = Field(description="The slots to come, with their parameters")
     occurrences: str = Field(description="What became of the slots so far")
     reports: str = Field(description="Its jobs")
+    alerts: str = Field(description="How its alerts stand")
     run: str = Field(description="POST here to run it now, or one of its slots")
     pause: str = Field(description="POST here to stop it from firing")
     resume: str = Field(description="POST here to let it go on")
@@ -226,6 +228,7 @@ class ScheduleObject(schemas.Answer):
     label: str | None
     priority: int
     deliveries: list[dict[str, Any]]
+    alerts: list[dict[str, Any]] = Field(description="As they were declared; `links.alerts` says how they stand")
     consecutive_failures: int = Field(description="Failures since it last succeeded")
     pause: Pause | None
     next_occurrences: list[datetime] = Field(description=f"The next {SHOWN_AHEAD} slots; none while it is paused")

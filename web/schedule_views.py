@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from pydantic_core import to_jsonable_python
 from sqlalchemy.orm import Session
 
-from models import schedules, settings
+from models import alerts, schedules, settings
 from models.base import new_id
 from models.schedule import OccurrenceStatus, PauseReason, Schedule, ScheduleOccurrence
 from models.schedules import Occurred
-from web import auth, problem_types, problems, receivers, schemas
+from web import alert_views, auth, problem_types, problems, receivers, schemas
 from web import schedule_schemas as shapes
 from workers.refusals import RefusedError
 from workers.report_planning import Plan
@@ -24,13 +24,38 @@ JUST_BEFORE = timedelta(microseconds=1)
 # What says when it is due, and what the report is: each is checked when it changes.
 WHEN = frozenset({"cron", "timezone", "starts_at", "ends_at"})
 WHAT = frozenset({"type", "params"})
+# What `_fill` leaves to those who check it, or knows a default for.
+_APART = frozenset({"alerts", "deliveries", "timezone"})
+
+
+def find(db: Session, schedule_id: str, *, lock: bool = False, even_deleted: bool = False) -> Schedule:
+    """Return a schedule of the caller's organisation.
+
+    Raises:
+        problems.Problem: there is none, it is another organisation's, or it was deleted.
+    """
+    try:
+        identity = uuid.UUID(schedule_id)
+    except ValueError as error:
+        raise _not_found() from error
+    found = schedules.find(db, identity, organisation_id=auth.caller().organisation_id, lock=lock)
+    if found is None:
+        raise _not_found()
+    if found.deleted_at is not None and not even_deleted:
+        detail = f"The schedule was deleted at {found.deleted_at:%Y-%m-%dT%H:%M:%SZ}."
+        raise problems.Problem(problem_types.SCHEDULE_DELETED, detail)
+    return found
+
+
+def _not_found() -> problems.Problem:
+    return problems.Problem(problem_types.NOT_FOUND, "There is no schedule with this id.")
 
 
 def build(db: Session, request: shapes.ScheduleRequest) -> Schedule:
     """Make the row of a schedule of the caller's, without a slot yet.
 
     Raises:
-        problems.Problem: something cannot be delivered as it says.
+        problems.Problem: something cannot be delivered or watched as it says.
     """
     caller = auth.caller()
     schedule = Schedule(
@@ -38,6 +63,7 @@ def build(db: Session, request: shapes.ScheduleRequest) -> Schedule:
     )
     _fill(schedule, request)
     schedule.deliveries = receivers.check(db, caller.organisation_id, request.deliveries, _question(schedule))
+    schedule.alerts = alert_views.check(request.alerts, _question(schedule), request.deliveries)
     return schedule
 
 
@@ -54,7 +80,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
 
 def _fill(schedule: Schedule, request: shapes.ScheduleRequest) -> None:
     for name in shapes.ScheduleRequest.model_fields:
-        if name not in {"deliveries", "timezone"}:
+        if name not in _APART:
             setattr(schedule, name, getattr(request, name))
     schedule.timezone = request.timezone or auth.caller().timezone
 
@@ -97,15 +123,20 @@ def apply(db: Session, schedule: Schedule, request: shapes.ScheduleRequest, *, n
     """Change a locked schedule into what a request says; what did not change is not checked again.
 
     Raises:
-        problems.Problem: it would never fire, or too often, or something cannot be delivered as it says.
+        problems.Problem: it would never fire, or too often, or something cannot be delivered or watched as it says.
         workers.refusals.RefusedError: its report could not be planned.
     """
     before, due = document(schedule), schedule.next_due_at
     _fill(schedule, request)
     wanted = to_jsonable_python(request.deliveries)
-    # Another question has other columns, which the filters of receivers name.
-    if wanted != before["deliveries"] or any(getattr(schedule, name) != before.get(name) for name in WHAT):
+    watched = [alert.as_json() for alert in request.alerts]
+    # Another question has other columns, which the filters of receivers and alerts name.
+    asks_else = any(getattr(schedule, name) != before.get(name) for name in WHAT)
+    if asks_else or wanted != before["deliveries"]:
         schedule.deliveries = receivers.check(db, schedule.organisation_id, request.deliveries, _question(schedule))
+    if asks_else or watched != before["alerts"] or wanted != before["deliveries"]:
+        schedule.alerts = alert_views.check(request.alerts, _question(schedule), request.deliveries)
+        alerts.forget_changed(db, schedule)
     after = document(schedule)
     changed = {name for name in before.keys() | after.keys() if after.get(name) != before.get(name)}
     if not changed:
@@ -233,6 +264,7 @@ def _object(row: Schedule, last: shapes.OccurrenceObject | None) -> shapes.Sched
             preview=f"{here}/preview",
             occurrences=f"{here}/occurrences",
             reports=f"/v1/reports?schedule_id={row.id}",
+            alerts=f"{here}/alerts",
             run=f"{here}/run",
             pause=f"{here}/pause",
             resume=f"{here}/resume",

@@ -15,7 +15,7 @@ from prometheus_client import exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from models import metrics, row_access, schedules
+from models import alerts, metrics, row_access, schedules
 from models.delivery import Channel, DeliveryStatus
 from models.delivery_figures import DeliveryFigures
 from models.job_states import JobKind, JobStatus, Reason
@@ -116,6 +116,7 @@ def _all_of(figures: Figures) -> Iterator[Metric]:
     yield from _durations(figures.recent)
     yield from _deliveries(figures.deliveries)
     yield from _schedules(figures.schedules)
+    yield from _alerts(figures.alerts)
     rescues = _counter("rescues", "Running jobs whose process was gone, by how that was noticed.", ["reason"])
     for reason in RESCUES:
         rescues.add_metric([reason], figures.reasons[reason])
@@ -190,6 +191,17 @@ def _schedules(figures: schedules.Figures) -> Iterator[Metric]:
     yield _gauge("schedule_oldest_overdue_seconds", help_, figures.overdue_seconds)
     help_ = "Slots that wait for the job of an earlier one to end."
     yield _gauge("schedule_slots_waiting", help_, figures.waiting)
+
+
+def _alerts(figures: alerts.Figures) -> Iterator[Metric]:
+    help_ = "Alerts of schedules that have been evaluated, by the gravest state of their rows; broken ones cannot be."
+    states = _gauges("alerts", help_, ["state"])
+    for state, count in figures.states.items():
+        states.add_metric([state], count)
+    yield states
+    yield _gauge("alert_slots_due", "Slots whose alerts are still to be evaluated.", figures.due)
+    help_ = "How long the slot has waited for that which has waited longest."
+    yield _gauge("alert_oldest_due_seconds", help_, figures.oldest_due or 0.0)
 
 
 def _deliveries(figures: DeliveryFigures) -> Iterator[Metric]:

@@ -88,7 +88,7 @@ def listing() -> flask.Response:
 def show(schedule_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
     with session.transaction() as db:
-        shown = schedule_views.shown(db, [_find(db, schedule_id)])[0]
+        shown = schedule_views.shown(db, [schedule_views.find(db, schedule_id)])[0]
     return _answer(shown)
 
 
@@ -98,7 +98,7 @@ def change(schedule_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
     patch = json_body.read(also="application/merge-patch+json")
     with session.transaction() as db:
-        schedule = _find(db, schedule_id, lock=True)
+        schedule = schedule_views.find(db, schedule_id, lock=True)
         _demand_match(schedule)
         request = json_body.validated(
             shapes.ScheduleRequest, schedule_views.merged(schedule_views.document(schedule), patch)
@@ -114,7 +114,7 @@ def change(schedule_id: str) -> flask.Response:
 def delete(schedule_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
     with session.transaction() as db:
-        schedule = _find(db, schedule_id, lock=True)
+        schedule = schedule_views.find(db, schedule_id, lock=True)
         _demand_match(schedule)
         schedules.drop_waiting(db, schedule, reason="deleted", detail="The schedule was deleted.")
         schedule.deleted_at = schedules.now(db)
@@ -127,7 +127,7 @@ def pause(schedule_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
     request = json_body.validated(shapes.PauseRequest, json_body.read_if_any())
     with session.transaction() as db:
-        schedule = _find(db, schedule_id, lock=True)
+        schedule = schedule_views.find(db, schedule_id, lock=True)
         if schedule.paused_at is None:
             pausing.pause(schedule, at=schedules.now(db), by=auth.caller().name, why=request.reason)
             db.flush()
@@ -140,7 +140,7 @@ def pause(schedule_id: str) -> flask.Response:
 def resume(schedule_id: str) -> flask.Response:
     query.read(schemas.NoParameters)
     with session.transaction() as db:
-        schedule = _find(db, schedule_id, lock=True)
+        schedule = schedule_views.find(db, schedule_id, lock=True)
         if schedule.paused_at is not None:
             pausing.resume(schedule)
             db.flush()
@@ -153,7 +153,7 @@ def resume(schedule_id: str) -> flask.Response:
 def preview(schedule_id: str) -> flask.Response:
     wanted = query.read(shapes.PreviewQuery)
     with session.transaction() as db:
-        schedule = _find(db, schedule_id)
+        schedule = schedule_views.find(db, schedule_id)
         after = schedules.now(db)
         if schedule.next_due_at is not None and schedule.paused_at is None:
             after = schedule.next_due_at - schedule_views.JUST_BEFORE
@@ -179,7 +179,7 @@ def occurrences(schedule_id: str) -> flask.Response:
     if parameters.cursor is not None:
         before = EPOCH + timedelta(microseconds=min(cursor.decode_number(parameters.cursor), LAST_MOMENT))
     with session.transaction() as db:
-        schedule = _find(db, schedule_id, even_deleted=True)
+        schedule = schedule_views.find(db, schedule_id, even_deleted=True)
         limit = paging.to_fetch(parameters)
         rows = schedules.occurrences(db, schedule.id, limit=limit, status=parameters.status, before=before)
         path = f"{PATH}/{schedule.id}/occurrences"
@@ -196,7 +196,7 @@ def preview_deliveries(schedule_id: str) -> flask.Response:
     # Counts by any filter tell what is in the rows.
     auth.demand(Scope.REPORTS_READ)
     with session.transaction() as db:
-        schedule = _find(db, schedule_id)
+        schedule = schedule_views.find(db, schedule_id)
         slot = shares.newest_slot(db, schedule.id)
     wanted = json_body.validated(delivery_preview_schemas.ScheduleDeliveriesRequest, json_body.read_if_any())
     if slot is None:
@@ -220,7 +220,7 @@ def _made(db: Session, request: shapes.ScheduleRequest) -> tuple[uuid.UUID, shap
 
 
 def _known(db: Session, schedule_id: uuid.UUID) -> shapes.ScheduleObject:
-    return schedule_views.shown(db, [_find(db, str(schedule_id))])[0]
+    return schedule_views.shown(db, [schedule_views.find(db, str(schedule_id))])[0]
 
 
 def _preview_of(request: shapes.ScheduleRequest, *, count: int) -> flask.Response:
@@ -233,7 +233,7 @@ def _preview_of(request: shapes.ScheduleRequest, *, count: int) -> flask.Respons
 
 
 def _new_job(db: Session, schedule_id: str, request: shapes.RunRequest) -> NewJob:
-    schedule, now = _find(db, schedule_id), schedules.now(db)
+    schedule, now = schedule_views.find(db, schedule_id), schedules.now(db)
     due_at = schedule_views.slot_to_run(schedule, request.due_at, now=now)
     job = planning.new_job(
         schedule,
@@ -243,29 +243,6 @@ def _new_job(db: Session, schedule_id: str, request: shapes.RunRequest) -> NewJo
         traceparent=request_context.traceparent(),
     )
     return job if request.deliver else dataclasses.replace(job, deliveries=None)
-
-
-def _find(db: Session, schedule_id: str, *, lock: bool = False, even_deleted: bool = False) -> Schedule:
-    """Return a schedule of the caller's organisation.
-
-    Raises:
-        problems.Problem: there is none, it is another organisation's, or it was deleted.
-    """
-    try:
-        identity = uuid.UUID(schedule_id)
-    except ValueError as error:
-        raise _not_found() from error
-    found = schedules.find(db, identity, organisation_id=auth.caller().organisation_id, lock=lock)
-    if found is None:
-        raise _not_found()
-    if found.deleted_at is not None and not even_deleted:
-        detail = f"The schedule was deleted at {found.deleted_at:%Y-%m-%dT%H:%M:%SZ}."
-        raise problems.Problem(problem_types.SCHEDULE_DELETED, detail)
-    return found
-
-
-def _not_found() -> problems.Problem:
-    return problems.Problem(problem_types.NOT_FOUND, "There is no schedule with this id.")
 
 
 def _etag(revision: int) -> str:
