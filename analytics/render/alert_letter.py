@@ -55,12 +55,17 @@ def _rows(count: int) -> str:
 
 
 def _table(about: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Return the rows that are told of: their keys, the value, and the one before."""
+    """Return the rows that are told of: their keys, the value, and, where it is known, the one before."""
     told = about.get("rows") or []
+    has_previous = any(row["previous"] is not None for row in told)
     names = list(next((row["key"] for row in told if row["key"]), {}))
-    heads = [*map(outline.words, names), "now", "before"]
+    heads = [*map(outline.words, names), "now", *(["before"] if has_previous else [])]
     lines = [
-        [*(_cell((row["key"] or {}).get(name)) for name in names), _cell(row["value"]), _cell(row["previous"])]
+        [
+            *(_cell((row["key"] or {}).get(name)) for name in names),
+            _cell(row["value"]),
+            *([_cell(row["previous"])] if has_previous else []),
+        ]
         for row in told
     ]
     return heads, lines
@@ -100,7 +105,8 @@ def _html(
 def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return ""
-    sides = ["left"] * (len(heads) - 2) + ["right", "right"]
+    figures = 2 if heads[-1] == "before" else 1
+    sides = ["left"] * (len(heads) - figures) + ["right"] * figures
     above = "".join(
         f'<th align="{side}" style="{letter.HEAD}">{letter.esc(head)}</th>'
         for head, side in zip(heads, sides, strict=True)

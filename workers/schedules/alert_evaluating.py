@@ -48,11 +48,18 @@ class Outcome:
     remark: str | None = None
     problem: ProblemError | None = None
 
-    def seen_of(self, known_as: bytes) -> list[str]:
-        """Return whose a row is, or was when that was last known."""
-        if known_as in self.shares.seen:
-            return self.shares.seen[known_as]
-        return self.before[known_as].seen_by if known_as in self.before else []
+    def told_of(self, known_as: bytes) -> list[str]:
+        """Return who may hear of a row: whose it was when it began to fire, or whose it is if it begins now."""
+        before = self.before.get(known_as)
+        if before is not None and before.state == State.FIRING:
+            return before.seen_by
+        return self.shares.seen.get(known_as, [] if before is None else before.seen_by)
+
+    def seen_by(self, known_as: bytes, row: Row) -> list[str]:
+        """Return what is remembered of that: of a row that does not fire, whose it is."""
+        if row.at.state is State.FIRING or known_as not in self.shares.seen:
+            return self.told_of(known_as)
+        return self.shares.seen[known_as]
 
 
 def outcomes(turn: Turn, *, gives_up: bool) -> list[Outcome]:
@@ -195,7 +202,7 @@ def _row(turn: Turn, outcome: Outcome, known_as: bytes, row: Row) -> Json:
         "since": turn.due_at if has_changed or before is None else before.since,
         "due_at": turn.due_at,
         "job_id": turn.job_id,
-        "seen_by": outcome.seen_of(known_as),
+        "seen_by": outcome.seen_by(known_as, row),
     }
 
 

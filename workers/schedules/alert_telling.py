@@ -53,7 +53,7 @@ def _letter(turn: "Turn", outcome: "Outcome", rows: "Mapping[bytes, Row]", targe
     """Return what one receiver is told: rows, counts and links are of what this one may see."""
     firing = _firing(outcome)
     if target.filter is not None:
-        firing = [known_as for known_as in firing if _digest(target) in outcome.seen_of(known_as)]
+        firing = [known_as for known_as in firing if _digest(target) in outcome.told_of(known_as)]
     alert = outcome.alert
     return {
         **_about(turn, outcome),
@@ -93,7 +93,7 @@ def _theirs(outcome: "Outcome", rows: "Mapping[bytes, Row]", target: Target) -> 
         return {}
     digest = _digest(target)
     return {
-        known_as: row for known_as, row in rows.items() if row.key is not None and digest in outcome.seen_of(known_as)
+        known_as: row for known_as, row in rows.items() if row.key is not None and digest in outcome.told_of(known_as)
     }
 
 
