@@ -215,6 +215,12 @@ def newest(
     return session.scalars(query.order_by(Delivery.id.desc()).limit(limit)).all()
 
 
+def forget(session: Session, delivery_id: uuid.UUID) -> bool:
+    """Remove a finished delivery with its attempts; False: it has not ended."""
+    ended = delete(Delivery).where(Delivery.id == delivery_id, Delivery.finished_at.is_not(None))
+    return session.scalar(ended.returning(Delivery.id)) is not None
+
+
 def forget_old(session: Session, *, keep_for: timedelta, limit: int) -> int:
     """Remove at most so many deliveries that ended longer ago than this, with their attempts; returns how many."""
     old = select(Delivery.id).where(Delivery.finished_at < func.now() - keep_for).limit(limit)

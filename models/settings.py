@@ -161,6 +161,9 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None, description="Address under which people reach this server, for the links in e-mails"
     )
+    download_link_days: NonNegativeInt = Field(
+        default=7, description="How long the links in e-mails lead to the report without a key; 0 = there are none"
+    )
     smtp_host: str | None = Field(
         default=None, description="Mail server for deliveries by e-mail; unset = none are made"
     )

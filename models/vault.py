@@ -1,6 +1,7 @@
 """Secrets that must be readable again, encrypted before they reach the database: Fernet, with keys that can be rotated."""
 
 import functools
+import hmac
 from pathlib import Path
 
 from models import settings
@@ -49,6 +50,14 @@ def unseal(sealed: bytes) -> str:
         UnreadableError: it was none of them.
     """
     return _box_of(_keys()).unseal(sealed)
+
+
+def derived(purpose: str) -> tuple[bytes, ...]:
+    """Return keys for another purpose, made of ours, the newest first; none where there is none.
+
+    Who learns one of them learns nothing of what it was made of, nor of those for other purposes.
+    """
+    return tuple(hmac.digest(key.encode("ascii"), purpose.encode(), "sha256") for key in _keys())
 
 
 class _Box:

@@ -13,6 +13,7 @@ from web.resources import (
     datasets,
     deliveries,
     documents,
+    downloads,
     events,
     health,
     imports,
@@ -43,6 +44,7 @@ BLUEPRINTS = (
     alerts.blueprint,
     webhooks.blueprint,
     deliveries.blueprint,
+    downloads.blueprint,
 )
 
 

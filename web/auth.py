@@ -96,11 +96,12 @@ def _identify() -> Caller:
     who = _known().find(secret)
     if who is None:
         return _look_up(secret)
-    _open_door(who.organisation_id)
+    open_door(who.organisation_id)
     return who
 
 
-def _open_door(organisation_id: uuid.UUID) -> None:
+def open_door(organisation_id: uuid.UUID) -> None:
+    """Let the request see the rows of an organisation; only once it is proven that it may."""
     door = row_access.door()
     if door is None:
         raise RuntimeError("a request came in beside the door of web.row_door")
@@ -123,7 +124,7 @@ def _look_up(secret: str) -> Caller:
         _known().forget(secret)
         limits.note_wrong_key()
         raise _unauthenticated("The API key is unknown, expired or revoked.", error="invalid_token")
-    _open_door(key.organisation_id)
+    open_door(key.organisation_id)
     who = Caller(
         organisation_id=key.organisation_id,
         timezone=key.timezone,

@@ -1,9 +1,10 @@
 """The operations on webhooks and deliveries, for the OpenAPI document."""
 
 from models.api_key import Scope
-from web import delivery_preview_schemas, problem_types, schemas
+from web import delivery_preview_schemas, formats, problem_types, schemas
 from web import delivery_schemas as shapes
-from web.operation import JSON_BODY, NO_RESULT, Operation, Reply
+from web.operation import JSON_BODY, NO_RESULT, RESULT_HEADERS, Operation, Reply
+from workers.deliveries import links
 
 WEBHOOKS_TAG = "Webhooks"
 DELIVERIES_TAG = "Deliveries"
@@ -11,6 +12,7 @@ SCOPES = (Scope.WEBHOOKS,)
 NOT_FOUND = (problem_types.NOT_FOUND,)
 KEEPS_SECRETS = (problem_types.NO_ENCRYPTION_KEY,)
 REPLAYED = ("Idempotent-Replayed",)
+DOWNLOADED = tuple(one.media_types[0] for one in formats.OF_RESULT if one.name in links.FORMATS)
 
 WEBHOOKS = (
     Operation(
@@ -158,6 +160,47 @@ DELIVERIES = (
         {200: Reply("The delivery", shapes.DeliveryWithAttempts)},
         scopes=SCOPES,
         problems=NOT_FOUND,
+    ),
+    Operation(
+        "delete",
+        "/v1/deliveries/{delivery_id}",
+        "delete_delivery",
+        DELIVERIES_TAG,
+        "Delete a finished delivery and the log of it; the links in its e-mail lead nowhere any more",
+        {200: Reply("It is gone", shapes.DeletedDelivery)},
+        scopes=SCOPES,
+        problems=(*NOT_FOUND, problem_types.DELIVERY_PENDING),
+    ),
+    Operation(
+        "get",
+        f"{links.PATH}/{{token}}",
+        "download",
+        DELIVERIES_TAG,
+        "Read what a link in an e-mail leads to: what its receiver may see, without a key",
+        {
+            200: Reply(
+                "The report, or the receiver's part of it",
+                media_types=DOWNLOADED,
+                headers=RESULT_HEADERS,
+            ),
+            206: Reply(
+                "A part of the file, where `Range` asks for one",
+                media_types=DOWNLOADED,
+                headers=(*RESULT_HEADERS, "Content-Range"),
+            ),
+            304: Reply("Unchanged since it was fetched with this ETag", media_types=(), headers=("ETag",)),
+        },
+        problems=(
+            *NOT_FOUND,
+            problem_types.DOWNLOAD_GONE,
+            problem_types.RESULT_EXPIRED,
+            problem_types.RESULT_ERASED,
+            problem_types.NOT_ACCEPTABLE,
+            problem_types.RANGE_NOT_SATISFIABLE,
+            problem_types.TOO_MANY_REQUESTS,
+            problem_types.DATABASE_UNAVAILABLE,
+            problem_types.STORAGE_FULL,
+        ),
     ),
     Operation(
         "post",

@@ -288,6 +288,11 @@ class DeliveryListQuery(DeliveriesOfWebhookQuery):
     schedule_id: uuid.UUID | None = Field(default=None, description="Only those about jobs of this schedule")
 
 
+class DeletedDelivery(Answer):
+    id: uuid.UUID
+    deleted: Literal[True]
+
+
 class RedeliverQuery(Request):
     only: Literal["failed", "cancelled", "unsuccessful"] = Field(
         default="unsuccessful", description="Those that failed, those that were cancelled with their webhook, or both"

@@ -21,6 +21,9 @@ from web.request_quota import WINDOW_SECONDS, Policy, Standing
 REQUESTS = "default"
 JOBS = "unfinished-jobs"
 WRONG_KEYS = "wrong-keys"
+DOWNLOADS = "downloads"
+# Of what one e-mail links to. Who reads it, and the programs that look at links before, need a few.
+DOWNLOADS_PER_MINUTE = 60
 
 # An organisation's own limits, once changed, hold for the next request but for so long.
 KNOWN_SECONDS = 5.0
@@ -67,6 +70,20 @@ def spend_request(organisation_id: uuid.UUID) -> None:
     shared_counts.sharing().note()
 
 
+def spend_download(delivery_id: uuid.UUID) -> None:
+    """Count a download by a link, against what was sent with it: whoever has the link takes nothing from those with a key.
+
+    Raises:
+        problems.Problem: there were as many as there may be in this minute.
+    """
+    policy, subject = Policy(DOWNLOADS, DOWNLOADS_PER_MINUTE), f"download:{delivery_id}"
+    standing = request_quota.counts().spend(subject, policy)
+    if standing is None:
+        raise _spent(request_quota.counts().look(subject, policy), "The links of this e-mail have had", "downloads")
+    _note(standing)
+    shared_counts.sharing().note()
+
+
 def refuse_guesser() -> None:
     """Refuse to look up a key for an address from which too many wrong ones came.
 
@@ -75,7 +92,7 @@ def refuse_guesser() -> None:
     """
     standing = request_quota.counts().look(_address(), _wrong_keys())
     if standing.left == 0:
-        raise _spent(standing, "Your address has sent", "wrong API keys")
+        raise _spent(standing, "Your address has sent", "wrong API keys or links")
 
 
 def note_wrong_key() -> None:

@@ -34,6 +34,7 @@ PATH_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "webhook_id": {"type": "string", "format": "uuid"},
     "delivery_id": {"type": "string", "format": "uuid"},
     "key_id": {"type": "string", "format": "uuid"},
+    "token": {"type": "string", "pattern": "^[A-Za-z0-9_-]{99}$"},
     "version": {"type": "integer", "minimum": 0},
 }
 REFERENCE = "#/components/schemas/{model}"

@@ -20,6 +20,7 @@ PATH: Mapping[str, Any] = {
     "schedule_id": schedule_schemas.SCHEDULE_ID,
     "webhook_id": "0198c2f0-8c03-7f61-9d0e-2b7a64c1f5e8",
     "delivery_id": "0198c2f0-8d44-7a12-8f3b-90c6e2d7a1b4",
+    "token": "A".ljust(99, "x"),
     "key_id": "0198c2f0-8e15-7b93-a4c7-61f0d8e3b2a5",
     "customer_id": "17850",
     "version": 1,
@@ -161,8 +162,8 @@ def body(operation: str) -> Any:
 
 def answer(operation: str, status: int, media_type: str) -> Any:
     """Return the example of an answer's body; None where it is a file that no text can show."""
-    if operation in {"get_result", "get_rejects"}:
-        return (RESULT if operation == "get_result" else REJECTS).get(media_type)
+    if operation in {"get_result", "download", "get_rejects"}:
+        return (REJECTS if operation == "get_rejects" else RESULT).get(media_type)
     if media_type == "text/event-stream":
         return event_operations.EXAMPLE
     if operation == "metrics":
@@ -196,6 +197,7 @@ _SAME: Mapping[tuple[str, str], tuple[str, str]] = {
     ("preview_import", "202"): ("preview_import", "200"),
     ("test_webhook", "202"): ("test_webhook", "200"),
     ("restore_dataset", "202"): ("restore_dataset", "202"),
+    ("delete_delivery", "200"): ("delete_webhook", "200"),
     ("preview_report_deliveries", "200"): ("preview_schedule_deliveries", "200"),
     ("readyz", "503"): ("readyz", "200"),
 }

@@ -170,6 +170,13 @@ RESULT_EXPIRED = ProblemType(
     "The result is no longer kept",
     "Results are kept for a limited time. Submit the same report again to compute it anew.",
 )
+DOWNLOAD_GONE = ProblemType(
+    "download-gone",
+    410,
+    "The link leads nowhere any more",
+    "Links in e-mails are good for some days, and as long as the report is kept and sent to you. With an API key the report may "
+    "still be read.",
+)
 DATASET_VERSION_GONE = ProblemType(
     "dataset-version-gone",
     410,
@@ -357,6 +364,7 @@ ALL: tuple[ProblemType, ...] = (
     GONE,
     RESULT_EXPIRED,
     RESULT_ERASED,
+    DOWNLOAD_GONE,
     DATASET_VERSION_GONE,
     TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,

@@ -88,6 +88,15 @@ def render_file(fmt: str, header: Mapping[str, Any], pieces: Sequence[str], targ
     files.write(fmt, header, [Path(piece) for piece in pieces], Path(target), chart=chart)
 
 
+def render_part(
+    fmt: str, header: Mapping[str, Any], filter_: Mapping[str, Any], pieces: Sequence[str], target: str
+) -> None:
+    """Render the rows that a filter lets through, of a result whose chunks are in files, into another file."""
+    from analytics.render import part_files  # noqa: PLC0415 - as below
+
+    part_files.write(fmt, header, filter_, [Path(piece) for piece in pieces], Path(target))
+
+
 def count_shares(
     header: Mapping[str, Any],
     pieces: Sequence[str],

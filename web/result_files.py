@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models import rendering_scratch, settings
+from models.base import Json
 from models.result import StoredResult
 from web import formats, render_child, render_pool, result_stream
 
@@ -25,6 +26,15 @@ def render(stored: StoredResult, header: dict[str, Any], fmt: formats.Format, ch
         render_pool.file_pool().run(
             render_child.render_file, fmt.name, header, [str(piece) for piece in pieces], str(target), chart
         )
+        return target.open("rb")
+
+
+def render_part(stored: StoredResult, header: dict[str, Any], fmt: formats.Format, filter_: Json) -> BinaryIO:
+    """Render the rows that a filter lets through; the file has no name any more when this returns."""
+    with rendering_scratch.folder() as folder:
+        target = folder / f"result.{fmt.name}"
+        pieces = [str(piece) for piece in write_chunks(stored, folder)]
+        render_pool.file_pool().run(render_child.render_part, fmt.name, header, filter_, pieces, str(target))
         return target.open("rb")
 
 

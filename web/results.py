@@ -1,6 +1,8 @@
 """A stored result as an answer: checked, named, in the format and the coding that are wanted, whole or in part."""
 
+import hashlib
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -9,6 +11,7 @@ import flask
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from models import erasure_traces, result, session
+from models.base import Json
 from models.job import Job
 from models.job_states import JobKind, JobStatus
 from models.result import StoredResult
@@ -84,6 +87,11 @@ class _Representation:
     header: dict[str, Any]
     chart: int
     etag: str
+    of_receiver: Json | None = None
+
+    @property
+    def is_file(self) -> bool:
+        return self.format.is_file or self.of_receiver is not None
 
     @property
     def name(self) -> str:
@@ -100,12 +108,22 @@ class _Representation:
         return kept_files.shelf().find_or_make(self.name, self._made)
 
     def _made(self) -> BinaryIO:
+        if self.of_receiver is not None:
+            return result_files.render_part(self.stored, self.header, self.format, self.of_receiver)
         if self.format.is_file:
             return result_files.render(self.stored, self.header, self.format, self.chart)
         return result_files.gather(self.pieces())
 
 
-def answer(job: Job, stored: StoredResult, fmt: formats.Format, *, words: str, chart: int = 0) -> flask.Response:
+def answer(  # noqa: PLR0913 - an answer has as many sides
+    job: Job,
+    stored: StoredResult,
+    fmt: formats.Format,
+    *,
+    words: str,
+    chart: int = 0,
+    of_receiver: Json | None = None,
+) -> flask.Response:
     """Answer with a result in a format, with a part of it, or with 304 where the caller has it already.
 
     Args:
@@ -114,12 +132,17 @@ def answer(job: Job, stored: StoredResult, fmt: formats.Format, *, words: str, c
         fmt: the format.
         words: what to call a download of a job without a label.
         chart: which one a picture shows.
+        of_receiver: the filter of a receiver who sees only what it lets through, and nothing that tells of the rest; None: all.
 
     Raises:
         problems.Problem: it has no such chart, there is no room to render it, or the request takes no coding there is.
         werkzeug.exceptions.RequestedRangeNotSatisfiable: it has no such part.
     """
-    wanted = _representation(job, stored, fmt, chart)
+    wanted = (
+        _of_receiver(job, stored, fmt, of_receiver)
+        if of_receiver is not None
+        else _representation(job, stored, fmt, chart)
+    )
     accepted = codings.accepted(compressible=not fmt.is_compressed)
     if not accepted:
         raise _no_coding()
@@ -157,13 +180,20 @@ def _representation(job: Job, stored: StoredResult, fmt: formats.Format, chart: 
     return _Representation(stored, fmt, header, chart, etag)
 
 
+def _of_receiver(job: Job, stored: StoredResult, fmt: formats.Format, filter_: Json) -> _Representation:
+    params = {**job.params, **(stored.header.get("params") or {})}
+    shown = hashlib.sha256(json.dumps(filter_, sort_keys=True).encode()).hexdigest()
+    etag = f"{stored.sha256}-{shown}-{fmt.name}-{rendering_version.digest()}"
+    return _Representation(stored, fmt, {**stored.header, "params": params}, 0, etag, of_receiver=filter_)
+
+
 def _sendable(wanted: _Representation, accepted: tuple[Coding, ...]) -> tuple[flask.Response, Coding]:
     """Choose how to make the bytes: from a file where parts or the length are worth one, else while they go out."""
     try:
         if Coding.IDENTITY in accepted and byte_ranges.is_wanted(wanted.etag):
             return _part(wanted.file()), Coding.IDENTITY
         coding = accepted[0]
-        kept = wanted.file() if wanted.format.is_file else kept_files.shelf().find(wanted.name)
+        kept = wanted.file() if wanted.is_file else kept_files.shelf().find(wanted.name)
         if kept is not None:
             return _from_file(kept, coding), coding
         if result_stream.is_short(wanted.stored, wanted.format):

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -41,12 +42,16 @@ class Enclosed:
         attached: the names of the files.
         left_out: the names of files that would have been too large.
         address: where the report is to be had; None where nobody has said under which address the server is reached.
+        links: name and address of what can be had without a key, the report itself first.
+        links_until: until when.
     """
 
     pictures: Sequence[tuple[str, str]] = ()
     attached: Sequence[str] = ()
     left_out: Sequence[str] = ()
     address: str | None = None
+    links: Sequence[tuple[str, str]] = ()
+    links_until: datetime | None = None
 
 
 def compose(
@@ -73,6 +78,7 @@ def _html(title: str, header: Mapping[str, Any], rows: list[list[str | None]], e
         _tiles(header),
         "".join(_picture(name, cid) for name, cid in enclosed.pictures),
         _table(header, rows),
+        _links(enclosed),
         f'<p style="{QUIET};margin-top:20px">{"<br>".join(map(esc, _closing(enclosed)))}</p>',
     )
     return "".join(parts)
@@ -155,6 +161,29 @@ def _shown(header: Mapping[str, Any], rows: int) -> str:
     return said if width <= COLUMNS_SHOWN else f"{said}, and {COLUMNS_SHOWN} of {width} columns"
 
 
+def _links(enclosed: Enclosed) -> str:
+    """Show what can be had without a key: the report as a button, the files below it."""
+    if not enclosed.links:
+        return ""
+    (title, address), *files = enclosed.links
+    lines = "".join(
+        f'<p style="margin:8px 0 0;{FONT};font-size:13px"><a href="{esc(link)}" style="color:#0b5cad">{esc(name)}</a></p>'
+        for name, link in files
+    )
+    return (
+        '<table role="presentation" cellpadding="0" cellspacing="0" style="margin-top:22px"><tr>'
+        f'<td style="background:#0b5cad;border-radius:5px"><a href="{esc(address)}" style="display:inline-block;'
+        f'padding:9px 16px;{FONT};font-size:14px;font-weight:600;color:#ffffff;text-decoration:none">{esc(title)}</a></td>'
+        f'</tr></table>{lines}<p style="{QUIET};margin-top:8px">{esc(_links_said(enclosed))}</p>'
+    )
+
+
+def _links_said(enclosed: Enclosed) -> str:
+    until = enclosed.links_until
+    good = f"Good until {until.day} {until:%B %Y, %H:%M} UTC. " if until is not None else ""
+    return f"{good}No key is needed: whoever has such a link can open it, so pass it on with care."
+
+
 def _text(title: str, header: Mapping[str, Any], enclosed: Enclosed) -> str:
     tiles = [f"{label}: {value.text}" for label, value in list(outline.tiles(header["summary"]))[:TILES_SHOWN]]
     notices = [f"! {notice.name}: {notice.detail}" for notice in outline.notices(header)]
@@ -164,6 +193,7 @@ def _text(title: str, header: Mapping[str, Any], enclosed: Enclosed) -> str:
         notices,
         tiles,
         [f"{count:,} rows" if count else "No rows: nothing in the data answers the question."],
+        [*(f"{name}: {link}" for name, link in enclosed.links), _links_said(enclosed)] if enclosed.links else [],
         _closing(enclosed),
     )
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -176,7 +206,7 @@ def _closing(enclosed: Enclosed) -> list[str]:
         lines.append(f"Attached: {', '.join(enclosed.attached)}.")
     if enclosed.left_out:
         lines.append(f"Too large to be attached: {', '.join(enclosed.left_out)}.")
-    if enclosed.address is not None:
+    if enclosed.address is not None and not enclosed.links:
         lines.append(f"The whole report, with a key that may read it: {enclosed.address}")
     lines.append("Sent by Reckoner, because a schedule or a request names this address.")
     return lines

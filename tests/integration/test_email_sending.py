@@ -112,7 +112,7 @@ def test_a_report_arrives_with_its_chart_its_files_and_its_words(caller: Caller,
     page = message.get_body(("html",))
     assert text is not None
     assert page is not None
-    for word in ("customers: 4", "few-rows", f"https://reckoner.example.com/v1/reports/{job_id}"):
+    for word in ("customers: 4", "few-rows", "Open the report: https://reckoner.example.com/v1/downloads/"):
         assert word in text.get_content()
     shown = page.get_content()
     assert "There are &lt;few&gt; rows." in shown

@@ -30,6 +30,8 @@ from web.operation import Operation
 OPERATIONS = {operation.name: operation for operation in operations.ALL}
 GUARDED = [operation for operation in operations.ALL if operation.scopes]
 OPEN = {"healthz", "readyz", "metrics", "openapi"}
+# Open to whoever has what was signed; `test_download_links` bends it.
+SIGNED = {"download"}
 
 # What stands in a path and is nobody's alone: every organisation has its own under the same name.
 NAMES = {"name": "orders", "version": "3", "customer_id": "a"}
@@ -153,7 +155,7 @@ def rows_of(caller: Caller) -> dict[str, list[str]]:
 
 def test_every_id_in_a_path_is_known_here(world: World) -> None:
     assert set().union(*map(parameters, GUARDED)) == set(NAMES) | set(world.ids)
-    assert {operation.name for operation in operations.ALL if not operation.scopes} == OPEN
+    assert {operation.name for operation in operations.ALL if not operation.scopes} == OPEN | SIGNED
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=lambda operation: operation.name)
@@ -232,6 +234,14 @@ def test_what_needs_no_key_tells_nothing_of_anybody(name: str, world: World) -> 
     assert told.status_code == 200
     everybody = (world.owner.organisation_id, world.stranger.organisation_id, *world.ids.values(), LABEL)
     assert not any(str(what) in told.text for what in everybody)
+
+
+def test_what_nobody_has_signed_opens_nothing(world: World) -> None:
+    operation = OPERATIONS["download"]
+    for token in (world.ids["delivery_id"], world.ids["job_id"], world.owner.secret, "A" * 99):
+        for key in (None, f"Bearer {world.owner.secret}"):
+            answer = world.send(operation, operation.path.format(token=token), key)
+            assert not any(what in problem(answer, 404, "not-found")["detail"] for what in (*world.ids.values(), LABEL))
 
 
 def ids_in_query(operation: Operation) -> list[str]:

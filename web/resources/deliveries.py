@@ -9,7 +9,18 @@ from models import deliveries, session
 from models.api_key import Scope
 from models.delivery import Delivery
 from models.job_states import JobKind
-from web import auth, delivery_views, idempotency_key, job_views, once, problem_types, problems, query, schemas
+from web import (
+    auth,
+    delivery_views,
+    idempotency_key,
+    job_object,
+    job_views,
+    once,
+    problem_types,
+    problems,
+    query,
+    schemas,
+)
 from web import delivery_schemas as shapes
 from workers.deliveries import poking
 
@@ -39,6 +50,19 @@ def show(delivery_id: str) -> flask.Response:
     with session.transaction() as db:
         delivery = delivery_views.find(db, delivery_id)
     return delivery_views.answer(delivery)
+
+
+@blueprint.delete("/deliveries/<delivery_id>")
+@auth.requires(Scope.WEBHOOKS)
+def delete(delivery_id: str) -> flask.Response:
+    """Forget what was sent to somebody; what its links led to is theirs no more."""
+    query.read(schemas.NoParameters)
+    with session.transaction() as db:
+        delivery = delivery_views.find(db, delivery_id)
+        if not deliveries.forget(db, delivery.id):
+            detail = "It is still being tried; it can be deleted once it is finished."
+            raise problems.Problem(problem_types.DELIVERY_PENDING, detail)
+    return job_object.as_json(shapes.DeletedDelivery(id=delivery.id, deleted=True))
 
 
 @blueprint.post("/deliveries/<delivery_id>/redeliver")

@@ -16,7 +16,7 @@ from models import settings
 from models.deliveries import Attempted
 from models.delivery import Delivery
 from models.settings import Settings
-from workers.deliveries import alert_letters, rendering
+from workers.deliveries import alert_letters, links, rendering
 from workers.deliveries.rendering import GoneError, Report
 
 if TYPE_CHECKING:
@@ -135,10 +135,13 @@ def _letter(delivery: Delivery, report: Report, configured: Settings, *, lead: "
     charts = report.header["charts"][:PICTURES_SHOWN]
     drawn = [(f"chart-{number}", rendering.picture(report, number)) for number in range(len(charts))]
     files, left_out = _files(delivery, report, configured.mail_attachment_bytes)
+    offered = links.offered(delivery, report.stored.expires_at, left_out)
     enclosed = letter.Enclosed(
         pictures=[(chart["title"], cid) for chart, (cid, _) in zip(charts, drawn, strict=True)],
         attached=[name for name, _, _ in files],
         left_out=left_out,
+        links=offered.named,
+        links_until=offered.until,
         # Whoever sees a part is not led to the whole.
         address=None if report.filter is not None else _address(configured, f"/v1/reports/{report.job.id}"),
     )

@@ -1,0 +1,92 @@
+"""Downloads by the links in e-mails: what the receiver of one delivery may see, without a key, and nothing else."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import flask
+from sqlalchemy.orm import Session
+
+from models import deliveries, jobs, schedules, session
+from models.delivery import Channel, Delivery
+from models.job import Job
+from web import auth, formats, limits, problem_types, problems, results
+from workers.deliveries import links, receivers
+from workers.deliveries.links import Link
+
+blueprint = flask.Blueprint("downloads", __name__, url_prefix=links.PATH)
+
+# Whoever has the link has the figures: no cache keeps them, no page is told of it, no search engine lists it.
+HEADERS = {
+    "Cache-Control": "private, no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
+}
+_FORMATS = {one.name: one for one in formats.OF_RESULT}
+
+
+class _Found(NamedTuple):
+    delivery: Delivery
+    job: Job
+
+
+@blueprint.after_request
+def _keep_private(response: flask.Response) -> flask.Response:
+    response.headers.update(HEADERS)
+    return response
+
+
+@blueprint.get("/<token>")
+def download(token: str) -> flask.Response:
+    # What stands in the query is not looked at: mail programs and gateways add to addresses what they like.
+    limits.refuse_guesser()
+    link = links.read(token)
+    if link is None:
+        limits.note_wrong_key()
+        raise problems.Problem(
+            problem_types.NOT_FOUND, "There is no such download. Copy the whole link out of the e-mail."
+        )
+    limits.spend_download(link.delivery_id)
+    if link.expires_at <= datetime.now(UTC):
+        raise _gone(f"The link was good until {link.expires_at:%Y-%m-%dT%H:%M:%SZ}.")
+    auth.open_door(link.organisation_id)
+    with session.transaction() as db:
+        found = _find(db, link)
+    stored = results.stored_result(found.job)
+    return results.answer(
+        found.job, stored, _FORMATS[link.format], words=found.job.type, of_receiver=found.delivery.filter
+    )
+
+
+def _find(db: Session, link: Link) -> _Found:
+    """Return what a link leads to, if its receiver may still have it.
+
+    Raises:
+        problems.Problem: the delivery, its report or its receiver is gone.
+    """
+    delivery = deliveries.find(db, link.delivery_id, organisation_id=link.organisation_id)
+    if delivery is None or delivery.job_id is None or delivery.erased_at is not None:
+        raise _gone("What was sent is not kept any more.")
+    if delivery.channel != Channel.EMAIL or not _is_receiver(db, delivery):
+        raise _gone("The schedule does not send this to you any more.")
+    job = jobs.find(db, delivery.job_id, organisation_id=link.organisation_id)
+    if job is None or job.deleted_at is not None:
+        raise _gone("The report has been deleted.")
+    return _Found(delivery, job)
+
+
+def _is_receiver(db: Session, delivery: Delivery) -> bool:
+    """Tell whether a delivery would be made to the same address with the same rows today."""
+    if delivery.schedule_id is None:
+        return True
+    schedule = schedules.find(db, delivery.schedule_id, organisation_id=delivery.organisation_id)
+    if schedule is None or schedule.deleted_at is not None:
+        return False
+    return any(
+        (target["channel"], target["target"].get("to"), target["filter"])
+        == (delivery.channel, delivery.target.get("to"), delivery.filter)
+        for target in receivers.expand(delivery.organisation_id, schedule.deliveries)
+    )
+
+
+def _gone(detail: str) -> problems.Problem:
+    return problems.Problem(problem_types.DOWNLOAD_GONE, f"{detail} Ask whoever has it sent to you.")
