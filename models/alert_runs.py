@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select, union
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from models.job import Job
@@ -43,7 +44,7 @@ def newest(session: Session, schedule_id: uuid.UUID, *, limit: int) -> list[Kept
         select(runs.c.due_at, Job, StoredResult)
         .join(Job, Job.id == runs.c.job_id)
         .join(StoredResult, StoredResult.job_id == Job.id)
-        .distinct(runs.c.due_at)
+        .ext(distinct_on(runs.c.due_at))
         .order_by(runs.c.due_at.desc(), Job.id.desc())
         .limit(limit)
     )

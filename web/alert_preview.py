@@ -1,12 +1,11 @@
 """Tells what alerts would say of a schedule's newest result; nothing is kept or told."""
 
-import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models import settings
+from models import rendering_scratch
 from models.alert_runs import KeptRun
 from models.base import Json
 from web import alert_child, errors, problem_types, problems, render_pool, result_files, result_stream
@@ -44,13 +43,9 @@ def _run(kept: KeptRun) -> shapes.TriedRun:
 def _in_a_process(
     declared: Sequence[Json], this: KeptRun, before: KeptRun | None, *, zone: str
 ) -> list[dict[str, Any]]:
-    folder = settings.load().rendering_folder
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as name:
-            sides = [
-                None if run is None else _side(run, Path(name) / part) for part, run in (("a", this), ("b", before))
-            ]
+        with rendering_scratch.folder() as folder:
+            sides = [None if run is None else _side(run, folder / part) for part, run in (("a", this), ("b", before))]
             return render_pool.file_pool().run(alert_child.preview, declared, *sides, zone)
     except result_stream.ResultVanishedError as error:
         detail = "A result was removed while it was being read. Ask again."
