@@ -218,6 +218,18 @@ def test_a_link_ends_with_its_time(caller: Caller, mailbox: Mailbox) -> None:
     assert _get(caller, _signed(caller, delivery, seconds=60)).status_code == 200
 
 
+def test_a_browser_is_told_on_a_page(caller: Caller, mailbox: Mailbox) -> None:
+    address = _signed(caller, _delivery(_sent(caller, _burst()), ADA), seconds=-1)
+    answer = _get(caller, address, Accept="text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+    assert (answer.status_code, answer.content_type) == (410, "text/html; charset=utf-8")
+    assert "The link leads nowhere any more" in answer.text
+    assert "The link was good until" in answer.text
+    assert "script" not in answer.text
+    assert answer.headers["X-Robots-Tag"] == "noindex, nofollow, noarchive"
+    for accept in ("*/*", "application/json", "application/problem+json, text/html;q=0.5"):
+        assert _get(caller, address, Accept=accept).content_type == "application/problem+json"
+
+
 @pytest.mark.parametrize("how", ["expired", "erased", "deleted report", "deleted delivery", "erased receiver"])
 def test_a_link_ends_with_what_it_leads_to(caller: Caller, mailbox: Mailbox, how: str) -> None:
     job_id = _sent(caller, _burst())

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models import deliveries, jobs, schedules, session
 from models.delivery import Channel, Delivery
 from models.job import Job
-from web import auth, formats, limits, problem_types, problems, results
+from web import auth, formats, limits, problem_types, problems, request_context, results
 from workers.deliveries import links, receivers
 from workers.deliveries.links import Link
 
@@ -21,6 +21,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow, noarchive",
 }
+PAGE = "text/html"
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _FORMATS = {one.name: one for one in formats.OF_RESULT}
 
 
@@ -33,6 +35,19 @@ class _Found(NamedTuple):
 def _keep_private(response: flask.Response) -> flask.Response:
     response.headers.update(HEADERS)
     return response
+
+
+@blueprint.errorhandler(problems.Problem)
+def _tell(problem: problems.Problem) -> flask.Response:
+    """Answer a browser with words on a page: who follows a link in an e-mail is no program. Others get the problem document."""
+    answer = problems.response(problem)
+    if flask.request.accept_mimetypes.best_match([problems.MEDIA_TYPE, "application/json", PAGE]) != PAGE:
+        return answer
+    said = {"title": problem.kind.title, "detail": problem.detail, "status": problem.kind.status}
+    answer.set_data(flask.render_template("download.html", request_id=request_context.request_id(), **said))
+    answer.content_type = f"{PAGE}; charset=utf-8"
+    answer.headers["Content-Security-Policy"] = PAGE_POLICY
+    return answer
 
 
 @blueprint.get("/<token>")
