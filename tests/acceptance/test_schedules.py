@@ -32,7 +32,35 @@ def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli
         yield client
 
 
-def test_a_slot_that_comes_due_becomes_a_report(shop: Client) -> None:
+@pytest.fixture
+def run(shop: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """Run `reckoner schedules` in this process: ten processes would take most of the time."""
+    with monkeypatch.context() as environment:
+        environment.setenv("RECKONER_URL", shop.stack.web_url)
+        environment.setenv("RECKONER_API_KEY", shop.key)
+        settings.load.cache_clear()
+        yield lambda *arguments: CliRunner().invoke(main.main, ["schedules", *arguments])
+    settings.load.cache_clear()
+
+
+def _preview_deliveries(shop: Client, run: Callable[..., Result], schedule: Json) -> None:
+    """The command line says who would get what of the slot's result, and which rows nobody would."""
+    burst = {"column": "segment", "recipients": {"no such segment": ["ada@example.com"]}}
+    receivers = [{"channel": "email", "burst": burst, "formats": ["xlsx"], "on": ["succeeded"]}]
+    with database(shop.stack) as db:
+        # This server sends no e-mail, and would not take them.
+        db.execute("UPDATE schedules SET deliveries = %s WHERE id = %s", (json.dumps(receivers), schedule["id"]))
+    found = json.loads(run("preview-deliveries", schedule["name"], "--json").output)
+    [one] = found["receivers"]
+    assert (one["to"], one["rows"], one["outcome"]) == (["ada@example.com"], 0, "refused")
+    shown = run("preview-deliveries", schedule["name"]).output
+    assert "SMTP_HOST" in shown
+    assert f"nobody with a filter gets {found['row_count']:,} of the rows" in shown
+    for value in found["unshared"]["values"]:
+        assert f"segment = {value['value']}: {value['rows']:,}" in shown
+
+
+def test_a_slot_that_comes_due_becomes_a_report(shop: Client, run: Callable[..., Result]) -> None:
     schedule = shop.http.post("/v1/schedules", json=WEEKLY).json()
     # Monday, the 2nd of March 2026, at six in New York; it was missed, and the last slot is made up for.
     slot = "2026-03-02T11:00:00Z"
@@ -53,18 +81,8 @@ def test_a_slot_that_comes_due_becomes_a_report(shop: Client) -> None:
     assert (job["params"]["as_of"], job["params"]["timezone"]) == ("2026-03-02", "America/New_York")
     assert job["label"] == WEEKLY["name"]
     assert shop.http.get(here).json()["status"] == "ended"
+    _preview_deliveries(shop, run, schedule)
     assert shop.http.get("/readyz").json()["status"] == "ready"
-
-
-@pytest.fixture
-def run(shop: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
-    """Run `reckoner schedules` in this process: ten processes would take most of the time."""
-    with monkeypatch.context() as environment:
-        environment.setenv("RECKONER_URL", shop.stack.web_url)
-        environment.setenv("RECKONER_API_KEY", shop.key)
-        settings.load.cache_clear()
-        yield lambda *arguments: CliRunner().invoke(main.main, ["schedules", *arguments])
-    settings.load.cache_clear()
 
 
 def test_the_command_line_makes_shows_runs_and_deletes(run: Callable[..., Result], tmp_path: Path) -> None:
@@ -81,6 +99,8 @@ def test_the_command_line_makes_shows_runs_and_deletes(run: Callable[..., Result
     assert "goes on" in run("resume", "Mine").output
     job = json.loads(run("run", "Mine", "--json").output)
     assert (job["status"], job["params"]["bins"]) == ("succeeded", 3)
+    # A run by hand is no slot.
+    assert "No slot of the schedule has a result" in run("preview-deliveries", "Mine").output
     assert json.loads(run("delete", "Mine", "--yes", "--json").output) == {"id": made["id"], "deleted": True}
     unknown = run("show", "Mine")
     assert (unknown.exit_code, "no schedule with this id" in unknown.output) == (2, True)

@@ -1,6 +1,7 @@
 """One POST to an address that was judged: no redirects, a bounded answer, and an end in time, whatever the receiver does."""
 
 import functools
+import os
 import ssl
 import time
 from collections.abc import Iterable, Mapping
@@ -11,13 +12,14 @@ import httpcore
 
 from workers.deliveries import addresses
 from workers.deliveries.addresses import Destination, Resolve
+from workers.deliveries.lookups import Lookups
 
 EXCERPT_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a receiver may take, in seconds: to be reached, and for all of it."""
+    """How long a receiver may take, in seconds: to have its name looked up, to be connected to, and for all of it."""
 
     connect: float = 5.0
     total: float = 15.0
@@ -55,7 +57,7 @@ def post(destination: Destination, body: bytes, headers: Mapping[str, str], *, w
     """
     deadline = time.monotonic() + way.patience.total
     try:
-        judged = addresses.usable(destination, resolve=way.resolve, allow_private=way.allow_private)
+        judged = addresses.usable(destination, resolve=_in_time(way), allow_private=way.allow_private)
     except OSError as error:
         raise NoAnswerError(f"{destination.host} has no address: {error.strerror or error}.") from error
     backend = _Pinned(judged, deadline, way.patience)
@@ -76,6 +78,17 @@ def post(destination: Destination, body: bytes, headers: Mapping[str, str], *, w
         raise NoAnswerError(f"No answer within {way.patience.total:.0f} seconds.") from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise NoAnswerError(f"No answer: {error or type(error).__name__}.") from error
+
+
+def _in_time(way: Way) -> Resolve:
+    """Return a look-up that takes no longer than reaching the receiver may take."""
+    seconds = min(way.patience.connect, way.patience.total)
+    return lambda host, port: _lookups_of_process(os.getpid()).find(way.resolve, host, port, seconds=seconds)
+
+
+@functools.cache
+def _lookups_of_process(pid: int) -> Lookups:  # noqa: ARG001 - the pid is the cache's key: a fork has none of the threads
+    return Lookups()
 
 
 class _Pinned(httpcore.NetworkBackend):
