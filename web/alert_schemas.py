@@ -10,11 +10,7 @@ from analytics.catalogue import alerts
 from models.alert import AlertState, Change
 from web.schemas import Answer, Request
 
-EXAMPLE: dict[str, Any] = {
-    "name": "A segment shrinks",
-    "of": {"column": "customers", "each": ["segment"]},
-    "when": {"falls_by": "20%"},
-}
+EXAMPLE: dict[str, Any] = {"name": "Revenue falls", "of": {"summary": "totals.net"}, "when": {"falls_by": "20%"}}
 
 Alerts = Annotated[
     list[alerts.Alert],
@@ -75,8 +71,8 @@ class AlertObject(Answer):
 
     name: str
     declaration: dict[str, Any] = Field(description="What it was made of, defaults filled in")
-    figure: str = Field(description="What is watched, in words", examples=["customers of each segment"])
-    condition: str = Field(description="When it fires, in words", examples=["down by 20% or more"])
+    figure: str = Field(description="What is watched, in words", examples=["net of each country"])
+    condition: str = Field(description="When it fires, in words", examples=["below 1000"])
     recovery: str | None = Field(
         description="What it takes to recover, in words; null: that the condition does not hold any more"
     )

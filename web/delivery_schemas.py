@@ -29,7 +29,7 @@ ADDRESS = (
 ONE_LINE = r"^[^\x00-\x1f\x7f\u0085\u2028\u2029]*$"
 
 End = Literal["succeeded", "failed", "cancelled"]
-OfAlert = Literal["firing", "recovered", "broken"]
+EndOrAlert = Literal["succeeded", "failed", "cancelled", "firing", "recovered", "broken"]
 FileFormat = Literal["csv", "json", "ndjson", "html", "pdf", "parquet", "xlsx"]
 Address = Annotated[str, Field(max_length=254, pattern=ADDRESS)]
 On = Annotated[
@@ -37,7 +37,7 @@ On = Annotated[
     Field(min_length=1, max_length=3, description="Which ends of the job are told; files are made of successes only"),
 ]
 OnOfSchedule = Annotated[
-    tuple[End | OfAlert, ...],
+    tuple[EndOrAlert, ...],
     Field(
         min_length=1,
         max_length=6,

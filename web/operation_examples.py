@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from web import event_operations, schedule_schemas, schemas
+from web import alert_schemas, event_operations, schedule_schemas, schemas
 
 ANSWERS = Path(__file__).with_name("answers.json")
 UUID_KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
@@ -67,6 +67,7 @@ QUERY_OF: Mapping[tuple[str, str], Any] = {
     ("list_schedules", "type"): "rfm",
     ("list_imports", "type"): "orders",
     ("list_occurrences", "status"): "fired",
+    ("list_alert_changes", "name"): "A country collapses",
     ("list_webhook_deliveries", "status"): "failed",
     ("list_deliveries", "status"): "failed",
     ("list_reports", "status"): "succeeded",
@@ -101,6 +102,7 @@ BODY: Mapping[str, Any] = {
     "pause_schedule": {"reason": "The board meets in March again"},
     "preview_report_deliveries": {"deliveries": [BURST]},
     "preview_schedule_deliveries": {"deliveries": [BURST]},
+    "preview_alerts": {"alerts": [alert_schemas.EXAMPLE]},
     "run_schedule": {"due_at": "2026-11-01T06:00:00Z"},
     "create_webhook": {"url": "https://example.com/hook", "events": ["report.*", "import.failed"]},
     "change_webhook": {"description": "Data warehouse"},

@@ -294,7 +294,7 @@ class Condition(Threshold):
 Runs = Annotated[int, Field(strict=True, ge=1, le=MOST_RUNS)]
 _EXAMPLE: dict[str, Any] = {
     "name": "A country collapses",
-    "of": {"column": "net", "each": ["by_country"]},
+    "of": {"column": "net", "each": ["country"]},
     "when": {"below": 1000},
     "recovers": {"above": 1200},
 }
