@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from analytics.alerts import judging
-from analytics.alerts.judging import Clock, MisjudgedError, Verdict
+from analytics.alerts.judging import Clock, MisjudgedError
 from analytics.catalogue import alert_checks, thresholds
 from analytics.catalogue.alerts import MOST_KEYS, Alert, Kind, OfColumn, OfCount, OfEach, OfSummary, Take
 from analytics.catalogue.columns import ColumnType
@@ -25,6 +25,7 @@ WHOLE = bytes(DIGEST_BYTES)
 _DIGITS = 76
 _MEAN_PLACES = Decimal("1e-10")
 _LONGEST_LIST = 20
+_PACKED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class ProblemError(Exception):
@@ -98,8 +99,7 @@ def zone_of(header: Mapping[str, Any]) -> str:
 
 def digest(key: Sequence[Any]) -> bytes:
     """Return what a row is known by from one run to the next."""
-    packed = json.dumps(key, ensure_ascii=False, separators=(",", ":")).encode()
-    return hashlib.blake2b(packed, digest_size=DIGEST_BYTES).digest()
+    return hashlib.blake2b(_PACKED(key).encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def as_value(shown: Any) -> Any:
@@ -277,7 +277,8 @@ class _Each(_Rows):
 
     def __init__(self, wanted: Wanted, of: OfEach, header: Mapping[str, Any], clock: Clock) -> None:
         super().__init__(of, header)
-        self._wanted, self._of, self._clock = wanted, of, clock
+        self._wanted, self._of = wanted, of
+        self._holds = judging.first_look(wanted.alert, clock)
         self._keeps_all = wanted.alert.when.kind in {Kind.CHANGE, Kind.MISSING}
         self._found = Figures()
         self._digests = bytearray()
@@ -288,11 +289,11 @@ class _Each(_Rows):
         digests = [digest(key) for key in keys]
         self._digests += b"".join(digests)
         column = table[self._of.column]
-        shown, values = cells.values(column), [_native(value) for value in column.to_pylist()]
-        kept = [place for place, one in enumerate(digests) if self._is_wanted(one, values[place])]
-        for place in kept:
+        values = [_native(value) for value in column.to_pylist()]
+        kept = self._wanted_of(digests, values)
+        for place, shown in zip(kept, cells.values(column.take(pa.array(kept, pa.int64()))), strict=True):
             key = dict(zip(self._of.each, keys[place], strict=True))
-            self._found.of[digests[place]] = Figure(shown[place], values[place], key)
+            self._found.of[digests[place]] = Figure(shown, values[place], key)
         if len(self._found.of) > MOST_KEYS:
             self._refuse_many()
         if self._wanted.with_rows and kept:
@@ -305,11 +306,16 @@ class _Each(_Rows):
             raise ProblemError("ambiguous-key", detail)
         return self._found
 
-    def _is_wanted(self, known_as: bytes, value: Any) -> bool:
-        if self._keeps_all or known_as in self._wanted.known:
-            return True
+    def _wanted_of(self, digests: Sequence[bytes], values: Sequence[Any]) -> list[int]:
+        if self._keeps_all:
+            return list(range(len(digests)))
+        known = self._wanted.known
         try:
-            return judging.judge(self._wanted.alert, value, None, self._clock) is Verdict.HOLDS
+            return [
+                place
+                for place, (known_as, value) in enumerate(zip(digests, values, strict=True))
+                if self._holds(value) or known_as in known
+            ]
         except MisjudgedError as error:
             raise ProblemError("alert-type", str(error)) from error
 

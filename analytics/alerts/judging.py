@@ -1,5 +1,6 @@
 """Whether an alert holds for a value, and what that makes of its state: fired once when it crosses, over once when it is back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -80,6 +81,25 @@ def judge(alert: Alert, value: Any, previous: Any, clock: Clock) -> Verdict:
             return _either(clock.due_at - _end(value, clock.zone) > alerts.age(alert.when.value))
         case _:
             return _threshold(alert, value)
+
+
+def first_look(alert: Alert, clock: Clock) -> Callable[[Any], bool]:
+    """Return whether an alert that compares with no other run holds for a value: `judge` for very many of them.
+
+    Raises:
+        MisjudgedError: a value is of another kind. What is returned raises it.
+    """
+    if alert.when.kind is not Kind.THRESHOLD:
+        return lambda value: judge(alert, value, None, clock) is Verdict.HOLDS
+    test = thresholds.test(alert.when.name, alert.when.value)
+
+    def holds(value: Any) -> bool:
+        try:
+            return value is not None and test(value)
+        except TypeError as error:
+            raise _no_number() from error
+
+    return holds
 
 
 def _threshold(alert: Alert, value: Any) -> Verdict:

@@ -1,6 +1,6 @@
 """Thresholds as sets of values: whether one holds for a value, and whether two can hold for the same."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -38,12 +38,22 @@ def holds(name: str, wanted: Any, found: Any) -> bool:
     Raises:
         TypeError: the value is not a number, and the threshold is about numbers.
     """
-    if name in {"equals", "differs_from"}:
-        other = as_number(wanted) if isinstance(found, Decimal) else _plain(wanted)
-        return bool((found if isinstance(found, Decimal) else _plain(found)) == other) is (name == "equals")
-    if not isinstance(found, Decimal):
-        raise TypeError("not a number")
-    return any(interval.has(found) for interval in _intervals(name, wanted))
+    return test(name, wanted)(found)
+
+
+def test(name: str, wanted: Any) -> Callable[[Any], bool]:
+    """Return `holds` for one threshold and many values."""
+    if name not in _NUMERIC_ONLY:
+        number, plain, is_equals = as_number(wanted), _plain(wanted), name == "equals"
+        return lambda found: (found == number if isinstance(found, Decimal) else _plain(found) == plain) is is_equals
+    intervals = _intervals(name, wanted)
+
+    def is_within(found: Any) -> bool:
+        if not isinstance(found, Decimal):
+            raise TypeError("not a number")
+        return any(interval.has(found) for interval in intervals)
+
+    return is_within
 
 
 def overlap(name: str, wanted: Any, other: str, other_wanted: Any) -> bool:
