@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import sqlalchemy.exc
 
-from models import delivery_figures, session
+from models import alerts, delivery_figures, session
 from models.settings import Settings
 from workers.doctor.finding import Check, Finding, Look, Verdict, judge_all
 from workers.doctor.of_settings import is_local
@@ -19,10 +19,10 @@ def examine(configured: Settings) -> list[Finding]:
 
 
 def examine_outbox() -> list[Finding]:
-    """Judge what is in the outbox, and what was given up lately."""
+    """Judge what is in the outbox, what was given up lately, and whether alerts are evaluated."""
     try:
         with session.transaction() as db:
-            return list(_of_outbox(delivery_figures.read(db)))
+            return [*_of_outbox(delivery_figures.read(db)), _of_alerts(alerts.figures(db))]
     except sqlalchemy.exc.SQLAlchemyError:
         # That the database does not answer, or has no schema, is said by its own checks.
         return []
@@ -44,6 +44,16 @@ def _of_outbox(figures: delivery_figures.DeliveryFigures) -> Iterator[Finding]:
         )
     else:
         yield Finding("deliveries", Verdict.OK, failed)
+
+
+def _of_alerts(figures: alerts.Figures) -> Finding:
+    seen = f"{figures.states[alerts.BROKEN]} cannot be evaluated; {figures.due} slots wait, for {figures.oldest_due or 0:.0f} s"
+    if (figures.oldest_due or 0.0) <= LATE_SECONDS:
+        return Finding("alerts", Verdict.OK, seen)
+    why = "Nobody is told that a figure has crossed its line."
+    return Finding(
+        "alerts", Verdict.WARNING, seen, why=why, remedy="Start a worker with -Q deliveries; its log says more."
+    )
 
 
 def _encryption_keys(configured: Settings) -> Look:
