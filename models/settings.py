@@ -147,8 +147,8 @@ class Settings(BaseSettings):
 
     encryption_keys: SecretStr | None = Field(
         default=None,
-        description="Fernet keys, comma-separated, the newest first, under which secrets of webhooks are kept; "
-        "unset = with the embedded database one made by `reckoner up`, else no webhooks",
+        description="Fernet keys, comma-separated, the newest first, under which secrets of webhooks are kept and links in "
+        "e-mails signed; unset = with the embedded database one made by `reckoner up`, else neither",
     )
     deliver_to_private: bool = Field(
         default=False,

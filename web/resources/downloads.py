@@ -62,7 +62,7 @@ def download(token: str) -> flask.Response:
         )
     limits.spend_download(link.delivery_id)
     if link.expires_at <= datetime.now(UTC):
-        raise _gone(f"The link was good until {link.expires_at:%Y-%m-%dT%H:%M:%SZ}.")
+        raise _gone(f"The link was good until {link.expires_at.day} {link.expires_at:%B %Y, %H:%M} UTC.")
     auth.open_door(link.organisation_id)
     with session.transaction() as db:
         found = _find(db, link)
