@@ -93,8 +93,10 @@ class AlertRow(Base):
     since: Mapped[datetime]  # the slot in which it came into this state
     due_at: Mapped[datetime]
     job_id: Mapped[uuid.UUID | None]
-    # Digests of those receivers with a filter whose row it was when it began to fire.
+    # Digests of those receivers with a filter who may hear of it: whose row it was when it began to fire; and of those whose
+    # the value is that it is compared with next.
     seen_by: Mapped[list[str]] = mapped_column(_ANY, default=list, server_default=text("'[]'::jsonb"))
+    owned_by: Mapped[list[str]] = mapped_column(_ANY, default=list, server_default=text("'[]'::jsonb"))
 
 
 class AlertChange(Base):

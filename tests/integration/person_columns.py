@@ -42,6 +42,7 @@ OF_TABLE: Mapping[str, Mapping[str, str]] = {
         "value": OF_ALERTS,
         "previous": OF_ALERTS,
         "seen_by": DIGEST,
+        "owned_by": DIGEST,
     },
     "alembic_version": {"version_num": OURS},
     "api_key_old_secrets": {"sha256": DIGEST, "prefix": SECRET},

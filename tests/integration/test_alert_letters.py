@@ -199,6 +199,7 @@ def test_recovery_is_told_to_whom_the_firing_was_even_if_the_row_is_somebody_els
         [message] = sent(mailbox)
         assert message["To"] == "ada@example.com"
         assert "2 rows no more, 0 rows now" in read(message)
+        assert "500.00" not in read(message)
 
 
 def test_a_receiver_with_a_filter_hears_nothing_of_figures_of_all_rows(ready: Caller, mailbox: Mailbox) -> None:
@@ -230,6 +231,29 @@ def test_a_row_that_goes_missing_is_told_to_whose_it_was(ready: Caller, mailbox:
         one.run(alert_hands.table([*OF_ADA, OF_GRACE[0], ("GRACEMARK", "adalovelace", "4.44")]))
         [message] = sent(mailbox)
         assert message["To"] == "grace@example.com"
+        assert "4.44" not in read(message)
+
+
+def test_values_of_a_row_are_told_only_to_those_whose_they_were(ready: Caller, mailbox: Mailbox) -> None:
+    low, rising = declared(of=EACH, when={"below": 100}), declared(name="Rising", of=EACH, when={"rises_by": "10%"})
+    with watched(ready, low, rising, deliveries=SHARED) as one:
+        one.run(alert_hands.table([("FR", "adalovelace", "11.11")]))
+        # It is Grace's and still low; she has not been told of it, nor that it has risen from what was Ada's.
+        one.run(alert_hands.table([("FR", "gracehopper", "22.22")]))
+        assert [message["To"] for message in sent(mailbox)] == ["ada@example.com"]
+        one.run(alert_hands.table([("FR", "gracehopper", "333.33")]))
+        messages = {str(message["Subject"]).partition(" (")[0]: message for message in sent(mailbox)}
+        assert {subject: message["To"] for subject, message in messages.items()} == {
+            "Recovered: Watched": "ada@example.com",
+        }
+        over = read(messages["Recovered: Watched"])
+        assert [value for value in ("22.22", "333.33") if value in over] == []
+        # What is hers in two runs is told her with both values.
+        one.run(alert_hands.table([("FR", "gracehopper", "333.33")]))
+        one.run(alert_hands.table([("FR", "gracehopper", "444.44")]))
+        [message] = sent(mailbox)
+        assert (message["To"], message["Subject"]) == ("grace@example.com", "Alert: Rising (Every five minutes)")
+        assert "now: 444.44  before: 333.33" in read(message)
 
 
 def test_a_filter_that_does_not_suit_the_rows_lets_nothing_out_and_fails_visibly(

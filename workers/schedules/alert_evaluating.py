@@ -48,18 +48,30 @@ class Outcome:
     remark: str | None = None
     problem: ProblemError | None = None
 
+    def owners(self, known_as: bytes) -> list[str]:
+        """Return whose a row is now; of one that is not there nobody knows."""
+        return self.shares.seen.get(known_as, [])
+
+    def former_owners(self, known_as: bytes) -> list[str]:
+        """Return whose the value was that a row is compared with."""
+        return self.before[known_as].owned_by if known_as in self.before else []
+
     def told_of(self, known_as: bytes) -> list[str]:
-        """Return who may hear of a row: whose it was when it began to fire, or whose it is if it begins now."""
+        """Return who may hear of a row: whose it was when it began to fire, which may be now.
+
+        A change tells of the value before as well, and so is for those alone whose that was, too.
+        """
         before = self.before.get(known_as)
         if before is not None and before.state == State.FIRING:
             return before.seen_by
-        return self.shares.seen.get(known_as, [] if before is None else before.seen_by)
-
-    def seen_by(self, known_as: bytes, row: Row) -> list[str]:
-        """Return what is remembered of that: of a row that does not fire, whose it is."""
-        if row.at.state is State.FIRING or known_as not in self.shares.seen:
-            return self.told_of(known_as)
-        return self.shares.seen[known_as]
+        owners, former = self.owners(known_as), self.former_owners(known_as)
+        match self.alert.when.kind:
+            case Kind.CHANGE:
+                return [owner for owner in owners if owner in former]
+            case Kind.MISSING:
+                return owners if known_as in self.shares.seen else former
+            case _:
+                return owners
 
 
 def outcomes(turn: Turn, *, gives_up: bool) -> list[Outcome]:
@@ -154,12 +166,10 @@ def _known(row: AlertRow) -> Row:
 
 
 def _share(outcome: Outcome, found: Figures, header: Mapping[str, Any], filtered: Sequence[Target]) -> None:
-    """Find out whose the rows are that begin to fire; of those that may go missing, while they are there."""
-    if not outcome.alert.is_of_each or not filtered:
-        return
-    of = found.of.keys() if outcome.alert.when.kind is Kind.MISSING else outcome.fired.keys() & found.of.keys()
-    by = {receivers.digest(target): target.filter or {} for target in filtered}
-    outcome.shares = sharing.seen_by(found, set(of), by, header)
+    """Find out whose the rows are: of those that are to be told of, and of those that may be in a later run."""
+    if outcome.alert.is_of_each and filtered:
+        by = {receivers.digest(target): target.filter or {} for target in filtered}
+        outcome.shares = sharing.seen_by(found, found.of.keys(), by, header)
 
 
 def _write_standing(db: Session, turn: Turn, outcome: Outcome) -> None:
@@ -202,7 +212,8 @@ def _row(turn: Turn, outcome: Outcome, known_as: bytes, row: Row) -> Json:
         "since": turn.due_at if has_changed or before is None else before.since,
         "due_at": turn.due_at,
         "job_id": turn.job_id,
-        "seen_by": outcome.seen_by(known_as, row),
+        "seen_by": outcome.told_of(known_as) if row.at.state is State.FIRING else [],
+        "owned_by": outcome.former_owners(known_as) if row.value is None else outcome.owners(known_as),
     }
 
 

@@ -63,11 +63,19 @@ def _letter(turn: "Turn", outcome: "Outcome", rows: "Mapping[bytes, Row]", targe
         "condition": alert_words.condition(alert.when),
         "of_each": alert.is_of_each,
         "has_report": not turn.has_failed,
-        "rows": [
-            {"key": row.key, "value": row.value, "previous": row.previous} for row in list(rows.values())[:ROWS_TOLD]
-        ],
+        "rows": [_told(outcome, known_as, row, target) for known_as, row in list(rows.items())[:ROWS_TOLD]],
         "links": _links(turn) if target.filter is None else {},
     }
+
+
+def _told(outcome: "Outcome", known_as: bytes, row: "Row", target: Target) -> Json:
+    """Return what is told of a row: its values as far as they are those of a row that was the receiver's."""
+    value, previous = row.value, row.previous
+    if target.filter is not None:
+        digest = _digest(target)
+        value = value if digest in outcome.owners(known_as) else None
+        previous = previous if digest in outcome.former_owners(known_as) else None
+    return {"key": row.key, "value": value, "previous": previous}
 
 
 def _tell_of_problem(db: Session, turn: "Turn", outcome: "Outcome", targets: Sequence[Target]) -> None:

@@ -89,6 +89,7 @@ def _create_states() -> None:
         _time("due_at"),
         sa.Column("job_id", sa.Uuid(), nullable=True),
         _json("seen_by", nullable=False, default="'[]'::jsonb"),
+        _json("owned_by", nullable=False, default="'[]'::jsonb"),
         sa.CheckConstraint("state IN ('ok', 'pending', 'firing')", name=op.f("ck_alert_states_state_is_known")),
         sa.ForeignKeyConstraint(
             ["schedule_id", "name"],
