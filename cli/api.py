@@ -43,6 +43,9 @@ class Api:
     def post(self, path: str, body: Json | None = None) -> Json:
         return _checked(self._send("POST", path, json=body)).json()  # type: ignore[no-any-return]
 
+    def patch(self, path: str, body: Json) -> Json:
+        return _checked(self._send("PATCH", path, json=body)).json()  # type: ignore[no-any-return]
+
     def delete(self, path: str, **params: Any) -> Json:
         return _checked(self._send("DELETE", path, params=params)).json()  # type: ignore[no-any-return]
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 
-from cli import api, invocation, output, report
+from cli import api, invocation, named_schedules, output, report, schedule_alerts
 from cli.exit_codes import ExitCode
 from cli.invocation import Failure
 
-PATH = "/v1/schedules"
-PAGE = 100
+PATH = named_schedules.PATH
 LISTED = ("id", "name", "type", "cron", "timezone", "status", "next", "last")
 SLOTS = ("local", "due_at", "parameters")
 OCCURRENCES = ("due_at", "status", "job_status", "reason", "job_id")
@@ -25,12 +24,16 @@ def command() -> None:
     """Have reports asked for by the clock. A schedule is named by its id, or by its name where only one has it."""
 
 
+command.add_command(schedule_alerts.alerts)
+command.add_command(schedule_alerts.check_alerts)
+
+
 @command.command("list")
 @_LIMIT
 def list_(*, limit: int) -> None:
     """List the schedules, newest first."""
     with api.connect() as server:
-        found = _pages(server, PATH, limit)
+        found = named_schedules.pages(server, PATH, limit)
     if invocation.current().as_json:
         output.emit_json(found)
         return
@@ -52,6 +55,7 @@ def list_(*, limit: int) -> None:
 )
 @click.option("--catch-up", type=click.Choice(["skip", "last", "all"]), help="Which missed slots are made up for.")
 @click.option("--overlap", type=click.Choice(["skip", "queue"]), help="What if an earlier one has not ended.")
+@schedule_alerts.ALERT
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -67,6 +71,7 @@ def create(  # noqa: PLR0913 - one argument per option of the command
     params: tuple[str, ...],
     catch_up: str | None,
     overlap: str | None,
+    alerts: tuple[str, ...],
     file: Path | None,
     dry_run: bool,
 ) -> None:
@@ -76,6 +81,8 @@ def create(  # noqa: PLR0913 - one argument per option of the command
     body |= {field: value for field, value in given.items() if value is not None}
     if params:
         body["params"] = {**body.get("params", {}), **dict(report.parameter(text) for text in params)}
+    if alerts:
+        body["alerts"] = schedule_alerts.declared(alerts)
     with api.connect() as server:
         if dry_run:
             _show_slots(server.post(f"{PATH}?dry_run=true", body))
@@ -93,8 +100,8 @@ def create(  # noqa: PLR0913 - one argument per option of the command
 def show(schedule: str, *, limit: int) -> None:
     """Show a schedule, and what became of its slots."""
     with api.connect() as server:
-        found = _find(server, schedule)
-        past = _pages(server, found["links"]["occurrences"], limit)
+        found = named_schedules.find(server, schedule)
+        past = named_schedules.pages(server, found["links"]["occurrences"], limit)
     if invocation.current().as_json:
         output.emit_json(found | {"occurrences": past})
         return
@@ -110,7 +117,7 @@ def show(schedule: str, *, limit: int) -> None:
 def preview(schedule: str, *, count: int) -> None:
     """Show the next slots of a schedule, and what it will ask for."""
     with api.connect() as server:
-        _show_slots(server.get(_find(server, schedule)["links"]["preview"], n=count))
+        _show_slots(server.get(named_schedules.find(server, schedule)["links"]["preview"], n=count))
 
 
 @command.command("preview-deliveries")
@@ -124,7 +131,7 @@ def preview_deliveries(schedule: str, *, file: Path | None) -> None:
     """Show who would get how many rows of a schedule's newest result, and which rows nobody would. Nothing is sent."""
     body = None if file is None else _read(file)
     with api.connect() as server:
-        found = server.post(f"{_find(server, schedule)['links']['self']}/preview-deliveries", body)
+        found = server.post(f"{named_schedules.find(server, schedule)['links']['self']}/preview-deliveries", body)
     if invocation.current().as_json:
         output.emit_json(found)
         return
@@ -145,7 +152,7 @@ def preview_deliveries(schedule: str, *, file: Path | None) -> None:
 def pause(schedule: str, *, reason: str | None) -> None:
     """Let nothing fire until it is resumed."""
     with api.connect() as server:
-        paused = server.post(_find(server, schedule)["links"]["pause"], {"reason": reason})
+        paused = server.post(named_schedules.find(server, schedule)["links"]["pause"], {"reason": reason})
     _tell(paused, "paused")
 
 
@@ -154,7 +161,7 @@ def pause(schedule: str, *, reason: str | None) -> None:
 def resume(schedule: str) -> None:
     """Let a schedule go on. What it missed is made up for as its `catch_up` says."""
     with api.connect() as server:
-        resumed = server.post(_find(server, schedule)["links"]["resume"])
+        resumed = server.post(named_schedules.find(server, schedule)["links"]["resume"])
     _tell(resumed, "goes on")
 
 
@@ -166,7 +173,7 @@ def resume(schedule: str) -> None:
 def run(schedule: str, *, due_at: str | None, no_delivery: bool, no_wait: bool) -> None:
     """Run a schedule's report now, or for one of its slots."""
     with api.connect() as server:
-        found = _find(server, schedule)
+        found = named_schedules.find(server, schedule)
         with output.progress(found["name"]) as progress:
             job = server.post(found["links"]["run"], {"due_at": due_at, "deliver": not no_delivery})
             if not no_wait:
@@ -185,7 +192,7 @@ def run(schedule: str, *, due_at: str | None, no_delivery: bool, no_wait: bool) 
 def delete(schedule: str, *, yes: bool) -> None:
     """Delete a schedule. What became of its slots, and its reports, can still be read."""
     with api.connect() as server:
-        found = _find(server, schedule)
+        found = named_schedules.find(server, schedule)
         if not yes:
             if invocation.current().as_json:
                 raise Failure("say --yes to delete it", ExitCode.USAGE)
@@ -194,25 +201,6 @@ def delete(schedule: str, *, yes: bool) -> None:
     if invocation.current().as_json:
         output.emit_json(gone)
     output.say(f"deleted schedule {gone['id']}")
-
-
-def _find(server: api.Api, wanted: str) -> dict[str, Any]:
-    """Return the schedule of this id, or the only one of this name."""
-    named = server.get(PATH, name=wanted)["data"]
-    if len(named) > 1:
-        ids = ", ".join(one["id"] for one in named)
-        raise Failure(f"several schedules are called {wanted!r}; name one by its id: {ids}", ExitCode.USAGE)
-    return named[0] if named else server.get(f"{PATH}/{api.quoted(wanted)}")
-
-
-def _pages(server: api.Api, path: str, limit: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    following: str | None = f"{path}?limit={min(limit, PAGE)}"
-    while following is not None and len(found) < limit:
-        page = server.get(following)
-        found += page["data"]
-        following = page["next"]
-    return found[:limit]
 
 
 def _read(file: Path) -> dict[str, Any]:
