@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, exists, func, select, update
+from sqlalchemy import case, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -208,6 +208,18 @@ def forget_old(session: Session, *, keep_for: timedelta, limit: int) -> int:
     """Remove at most so many entries of the log that are older than this; returns how many."""
     old = select(AlertChange.id).where(AlertChange.at < func.now() - keep_for).limit(limit)
     return len(session.scalars(delete(AlertChange).where(AlertChange.id.in_(old)).returning(AlertChange.id)).all())
+
+
+def forget_deleted(session: Session, *, limit: int) -> int:
+    """Remove what is known of the alerts of deleted schedules, but for the log, of at most so many; returns of how many."""
+    deleted = (
+        select(AlertStanding.schedule_id, AlertStanding.name)
+        .join(Schedule, Schedule.id == AlertStanding.schedule_id)
+        .where(Schedule.deleted_at.is_not(None))
+        .limit(limit)
+    )
+    gone = delete(AlertStanding).where(tuple_(AlertStanding.schedule_id, AlertStanding.name).in_(deleted))
+    return len(session.scalars(gone.returning(AlertStanding.name)).all())
 
 
 # --- Figures ---

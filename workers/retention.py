@@ -63,7 +63,7 @@ def remove_expired() -> Removed:
         }
     _forget_deliveries()
     _forget_occurrences()
-    _forget_alert_changes()
+    _forget_alerts()
     configured = settings.load()
     files = _remove_others(configured.upload_folder, needed | repeatable)
     files += _remove_others(configured.scratch_folder, needed)
@@ -81,12 +81,13 @@ def _forget_occurrences() -> None:
             return
 
 
-def _forget_alert_changes() -> None:
-    """Remove the log of alerts, when it is as old as jobs become."""
+def _forget_alerts() -> None:
+    """Remove the log of alerts, when it is as old as jobs become, and what those of deleted schedules knew."""
     while True:
         with session.transaction() as db:
             removed = alerts.forget_old(db, keep_for=settings.load().job_retention, limit=BATCH)
-        if removed < BATCH:
+            forgotten = alerts.forget_deleted(db, limit=BATCH)
+        if max(removed, forgotten) < BATCH:
             return
 
 

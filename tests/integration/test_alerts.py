@@ -337,6 +337,24 @@ def test_what_changes_while_it_is_evaluated_is_evaluated_anew(
         assert (one.state("Watched"), one.events()) == ("ok", [])
 
 
+def test_rows_of_a_result_that_is_erased_meanwhile_are_not_written_down(
+    subscribed: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = alert_evaluating.outcomes
+
+    def erase_meanwhile(turn: alerting.Turn, *, gives_up: bool) -> list[alert_evaluating.Outcome]:
+        found = outcomes(turn, gives_up=gives_up)
+        with session.transaction() as db:
+            db.execute(delete(StoredResult).where(StoredResult.job_id == turn.job_id))
+        return found
+
+    monkeypatch.setattr(alert_evaluating, "outcomes", erase_meanwhile)
+    with watched(subscribed, declared(of=EACH, when={"below": 100})) as one:
+        one.run(nets(FR="1.00"))
+        assert one.log() == [("broken", None, 1)]
+        assert one.changes()[0].problem == "result-gone"
+
+
 @pytest.mark.parametrize("point", [Point.ALERT_BEFORE_COMMIT, Point.ALERT_AFTER_COMMIT])
 def test_an_evaluator_that_is_killed_is_made_up_for(subscribed: Caller, tmp_path: Path, point: Point) -> None:
     with watched(subscribed, declared(of=EACH, when={"below": 100})) as one:
@@ -404,5 +422,10 @@ def test_the_log_is_forgotten_when_it_is_old(subscribed: Caller) -> None:
             db.execute(of_this.values(at=schedule_hands.START))
         with session.transaction() as db:
             alerts.forget_old(db, keep_for=timedelta(days=1), limit=10_000)
-        # What fires is not forgotten with it.
+            alerts.forget_deleted(db, limit=10_000)
+        # What fires is not forgotten with it, but with its schedule.
         assert (one.changes(), one.state("Watched")) == ([], "firing")
+        schedule_hands.change(one.schedule, deleted_at=schedule_hands.START)
+        with session.transaction() as db:
+            alerts.forget_deleted(db, limit=10_000)
+            assert alerts.rows(db, one.schedule.id) == {}
