@@ -17,7 +17,7 @@ from tests.integration.web_api import Caller
 from workers.deliveries import rendering, sending, shared
 
 OWNERS = 8
-PER_OWNER = 5
+PER_OWNER = 3
 TABLE = pa.table(
     {
         "owner": [f"owner{number % OWNERS}" for number in range(4_000)],
