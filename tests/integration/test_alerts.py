@@ -1,15 +1,8 @@
 """Alerts of schedules: told once when something crosses its line and once when it is back, whoever evaluates them."""
 
 import math
-import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +11,6 @@ from sqlalchemy import delete, update
 
 from models import alerts, session, transitions, webhooks
 from models.alert import AlertChange
-from models.failpoints import Point
 from models.result import StoredResult
 from models.schedule import Schedule, ScheduleOccurrence
 from tests.integration import alert_hands, receiver, schedule_hands
@@ -27,7 +19,7 @@ from tests.integration.web_api import Caller
 from workers import publisher
 from workers.doctor import of_deliveries
 from workers.doctor.finding import Verdict
-from workers.schedules import alert_evaluating, alerting, firing
+from workers.schedules import alerting, firing
 
 EACH = {"column": "net", "each": ["country"]}
 
@@ -302,91 +294,6 @@ def test_a_cancelled_report_says_nothing(subscribed: Caller) -> None:
         firing.tend(schedule_hands.minutes(5))
         assert alerting.evaluate_due() == 0
         assert one.log() == []
-
-
-def test_two_evaluators_at_once_tell_everything_once(subscribed: Caller) -> None:
-    with watched(subscribed, declared(of=EACH, when={"below": 100})) as one, ThreadPoolExecutor(2) as pool:
-        at_once = threading.Barrier(2)
-
-        def evaluate(_: int) -> int:
-            at_once.wait(30)
-            return alerting.evaluate_due()
-
-        for net in ("1.00", "500.00") * 3:
-            one.end(nets(FR=net))
-            assert sum(pool.map(evaluate, range(2))) == 1
-        assert [change for change, _, _ in one.log()] == ["firing", "recovered"] * 3
-        assert one.events() == ["alert.firing", "alert.recovered"] * 3
-
-
-def test_what_changes_while_it_is_evaluated_is_evaluated_anew(
-    subscribed: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outcomes = alert_evaluating.outcomes
-    changed = iter([declared(when={"above": 5})])
-    with watched(subscribed, declared(when={"above": 0})) as one:
-
-        def change_meanwhile(turn: alerting.Turn, *, gives_up: bool) -> list[alert_evaluating.Outcome]:
-            found = outcomes(turn, gives_up=gives_up)
-            for alert in changed:
-                schedule_hands.change(one.schedule, alerts=[alert])
-            return found
-
-        monkeypatch.setattr(alert_evaluating, "outcomes", change_meanwhile)
-        one.run(nets(FR="1.00"))
-        assert (one.state("Watched"), one.events()) == ("ok", [])
-
-
-def test_rows_of_a_result_that_is_erased_meanwhile_are_not_written_down(
-    subscribed: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outcomes = alert_evaluating.outcomes
-
-    def erase_meanwhile(turn: alerting.Turn, *, gives_up: bool) -> list[alert_evaluating.Outcome]:
-        found = outcomes(turn, gives_up=gives_up)
-        with session.transaction() as db:
-            db.execute(delete(StoredResult).where(StoredResult.job_id == turn.job_id))
-        return found
-
-    monkeypatch.setattr(alert_evaluating, "outcomes", erase_meanwhile)
-    with watched(subscribed, declared(of=EACH, when={"below": 100})) as one:
-        one.run(nets(FR="1.00"))
-        assert one.log() == [("broken", None, 1)]
-        assert one.changes()[0].problem == "result-gone"
-
-
-@pytest.mark.parametrize("point", [Point.ALERT_BEFORE_COMMIT, Point.ALERT_AFTER_COMMIT])
-def test_an_evaluator_that_is_killed_is_made_up_for(subscribed: Caller, tmp_path: Path, point: Point) -> None:
-    with watched(subscribed, declared(of=EACH, when={"below": 100})) as one:
-        one.end(nets(FR="1.00"))
-        (tmp_path / point.value).write_text("kill")
-        code = "from workers.schedules import alerting; alerting.evaluate_due()"
-        environment = {**os.environ, "FAILPOINTS_DIR": str(tmp_path)}
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, check=False, capture_output=True, timeout=60
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-        assert alerting.evaluate_due() == (1 if point is Point.ALERT_BEFORE_COMMIT else 0)
-        assert (one.log(), one.events()) == ([("firing", "FR", 1)], ["alert.firing"])
-
-
-def test_what_ends_every_evaluation_is_given_up_and_told(subscribed: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcomes = alert_evaluating.outcomes
-
-    def fail(turn: alerting.Turn, *, gives_up: bool) -> list[alert_evaluating.Outcome]:
-        if not gives_up:
-            raise RuntimeError("nobody foresaw this")
-        return outcomes(turn, gives_up=gives_up)
-
-    monkeypatch.setattr(alert_evaluating, "outcomes", fail)
-    monkeypatch.setattr(alerting, "MOST_TRIES", 3)
-    with watched(subscribed, declared(when={"above": 0})) as one:
-        one.end(nets(FR="1.00"))
-        assert alerting.evaluate_due() == 0
-        for _ in range(alerting.MOST_TRIES):
-            alerting.evaluate_due()
-        assert one.events() == ["alert.broken"]
-        assert one.told()[0].payload["data"]["problem"] == "evaluation-failed"
 
 
 def test_how_alerts_stand_is_counted(subscribed: Caller) -> None:

@@ -4,6 +4,7 @@ Any number of workers may do it at once, and each may die anywhere. A slot is re
 came of it is written in one, which also takes its mark away, and only if nothing it rests on has changed meanwhile.
 """
 
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from workers.deliveries import poking
 
 # A slot that has been begun so often without an end is what stops the process.
 MOST_TRIES = 20
+# After that what is due is sent first; the next message goes on.
+LONGEST_RUN_SECONDS = 120.0
 
 log = structlog.get_logger(__name__)
 
@@ -89,11 +92,12 @@ def mark(schedule: Schedule, occurrence: ScheduleOccurrence) -> bool:
 
 
 def evaluate_due() -> int:
-    """Evaluate every slot that is marked, oldest first; returns how many were."""
+    """Evaluate the slots that are marked, oldest first, for as long as there is time; returns how many were."""
     poking.hear()
+    began = time.monotonic()
     evaluated = 0
     broken: set[uuid.UUID] = set()
-    while True:
+    while time.monotonic() - began < LONGEST_RUN_SECONDS:
         held: uuid.UUID | None = None
         try:
             turn = _begin(broken)
@@ -114,6 +118,7 @@ def evaluate_due() -> int:
             broken.add(held)
         else:
             evaluated += 1
+    return evaluated
 
 
 def _begin(broken: set[uuid.UUID]) -> Turn | None:
