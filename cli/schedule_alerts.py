@@ -172,7 +172,8 @@ def _show_rows(name: str, rows: Sequence[dict[str, Any]], count: int, limit: int
     if not keyed:
         return
     shown = keyed[:limit]
-    title = f"{name}: {len(shown)} of {count:,} rows" if count > len(shown) else f"{name}: {count:,} rows"
+    rows_of = "1 row" if count == 1 else f"{count:,} rows"
+    title = f"{name}: {len(shown)} of {rows_of}" if count > len(shown) else f"{name}: {rows_of}"
     cells = [[key(one["key"]), printed(one["value"]), printed(one["previous"])] for one in shown]
     output.say("")
     output.say(title)

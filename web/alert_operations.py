@@ -45,7 +45,7 @@ ALERTS = (
         problems=(
             *JSON_BODY,
             *NOT_THERE,
-            problem_types.NO_RESULT,
+            problem_types.NO_RUN,
             problem_types.RESULT_EXPIRED,
             problem_types.STORAGE_FULL,
         ),

@@ -1,6 +1,5 @@
 """Tells what alerts would say of a schedule's newest result; nothing is kept or told."""
 
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from models import rendering_scratch
 from models.alert_runs import KeptRun
 from models.base import Json
+from models.schedule import Schedule
 from web import alert_child, errors, problem_types, problems, render_pool, result_files, result_stream
 from web import alert_schemas as shapes
 
@@ -28,12 +28,11 @@ def of_runs(declared: Sequence[Json], runs: Sequence[KeptRun], *, zone: str) -> 
     )
 
 
-def no_run(schedule_id: uuid.UUID) -> problems.Problem:
-    return problems.Problem(
-        problem_types.NO_RESULT,
-        "The schedule has no result that is kept. Run it first: POST /v1/schedules/{id}/run, best with `deliver: false`.",
-        facts={"job_status": None, "job_error": None, "schedule_id": str(schedule_id)},
+def no_run(schedule: Schedule) -> problems.Problem:
+    detail = (
+        f"No result of {schedule.name!r} is kept to try alerts on. Run it first; with `deliver: false` nobody gets it."
     )
+    return problems.Problem(problem_types.NO_RUN, detail, facts={"schedule_id": str(schedule.id)})
 
 
 def _run(kept: KeptRun) -> shapes.TriedRun:

@@ -195,7 +195,7 @@ def _key(filter_: Json) -> str:
 
 def no_slot(schedule_id: uuid.UUID) -> problems.Problem:
     return problems.Problem(
-        problem_types.NO_RESULT,
-        "No slot of the schedule has a result that is kept. Run it first, or ask about one of its reports.",
-        facts={"job_status": None, "job_error": None, "schedule_id": str(schedule_id)},
+        problem_types.NO_RUN,
+        "No slot of the schedule has a result that is kept. Wait for one, or ask about one of its reports.",
+        facts={"schedule_id": str(schedule_id)},
     )

@@ -103,6 +103,13 @@ NO_RESULT = ProblemType(
     "The job ended without a result",
     "`job_status` and `job_error` say why. Mend the cause and submit the job again.",
 )
+NO_RUN = ProblemType(
+    "no-run",
+    409,
+    "The schedule has no result yet",
+    "None of its slots has a result that is kept. Wait for the next one; to try alerts, POST /v1/schedules/{id}/run with "
+    "`deliver: false` will do as well.",
+)
 JOB_FINISHED = ProblemType(
     "job-finished",
     409,
@@ -352,6 +359,7 @@ ALL: tuple[ProblemType, ...] = (
     REQUEST_TIMEOUT,
     NOT_READY,
     NO_RESULT,
+    NO_RUN,
     JOB_FINISHED,
     NOT_STOPPABLE,
     UPLOAD_GONE,

@@ -138,7 +138,14 @@ SCHEDULES = (
         scopes=SCOPES,
         body=delivery_preview_schemas.ScheduleDeliveriesRequest,
         body_required=False,
-        problems=(*JSON_BODY, *NOT_THERE, *NO_RESULT, problem_types.GONE, problem_types.STORAGE_FULL),
+        problems=(
+            *JSON_BODY,
+            *NOT_THERE,
+            *NO_RESULT,
+            problem_types.NO_RUN,
+            problem_types.GONE,
+            problem_types.STORAGE_FULL,
+        ),
     ),
     Operation(
         "get",

@@ -273,7 +273,7 @@ def test_what_alerts_would_say_of_the_newest_result(ready: Caller) -> None:
     with declared_as(ready, LOW, SUM) as one:
         here = f"/v1/schedules/{one.schedule.id}/alerts/preview"
         none = ready.post(here)
-        assert (none.status_code, none.json["type"]) == (409, "/docs/problems/no-result")
+        assert (none.status_code, none.json["type"]) == (409, "/docs/problems/no-run")
         one.end(nets(FR="500.00", GB="100.00"))
         first = ready.post(here).json
         assert (first["run"]["job_id"], first["before"]) == (str(one.jobs[0]), None)

@@ -142,7 +142,7 @@ def test_a_schedules_own_receivers_against_the_newest_result_of_its_slots(caller
     with schedule_hands.scheduled(caller, deliveries=kept, params={"segment_by": ["owner"]}) as schedule:
         path = f"/v1/schedules/{schedule.id}/preview-deliveries"
         answer = caller.post(path)
-        assert (answer.status_code, answer.json["type"]) == (409, "/docs/problems/no-result")
+        assert (answer.status_code, answer.json["type"]) == (409, "/docs/problems/no-run")
         reports = [_report(caller) for _ in range(2)]
         with session.transaction() as db:
             for number, job_id in enumerate(reports):

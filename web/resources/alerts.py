@@ -64,7 +64,7 @@ def preview(schedule_id: str) -> flask.Response:
         question = receivers.Question(schedule.type, schedule.params, schedule.timezone)
         declared = alert_views.check(wanted, question)
     if not runs:
-        raise alert_preview.no_run(schedule.id)
+        raise alert_preview.no_run(schedule)
     return job_object.as_json(alert_preview.of_runs(declared, runs, zone=schedule.timezone))
 
 
