@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import delete, update
 
+from analytics.alerts import figures
 from models import alerts, session, transitions, webhooks
 from models.alert import AlertChange
 from models.result import StoredResult
@@ -220,19 +221,23 @@ def test_a_broken_alert_keeps_what_fired_and_is_mended(subscribed: Caller) -> No
         assert one.events() == ["alert.firing", "alert.broken", "alert.recovered"]
 
 
-def test_ten_thousand_rows_are_watched_and_one_more_is_a_problem_rather_than_a_cut(subscribed: Caller) -> None:
+def test_as_many_rows_as_may_be_are_watched_and_one_more_is_a_problem_rather_than_a_cut(
+    subscribed: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "MOST_KEYS", 200)
+
     def many(count: int) -> pa.Table:
         return alert_hands.table([(f"C{number}", None, "1.00") for number in range(count)])
 
     with watched(subscribed, declared(of=EACH, when={"below": 100})) as one:
-        one.run(many(10_000))
-        assert (one.state("Watched"), one.seen("Watched").counts) == ("firing", {"firing": 10_000})
+        one.run(many(200))
+        assert (one.state("Watched"), one.seen("Watched").counts) == ("firing", {"firing": 200})
         assert len(one.seen("Watched").firing) == alerts.ROWS_SHOWN
-        one.run(many(10_001))
+        one.run(many(201))
         standing = one.seen("Watched").standing
         assert standing is not None
         assert standing.problem == "too-many-keys"
-        assert one.seen("Watched").counts == {"firing": 10_000}
+        assert one.seen("Watched").counts == {"firing": 200}
         assert one.events() == ["alert.firing", "alert.broken"]
 
 

@@ -36,8 +36,8 @@ def header(table: pa.Table, *, summary: dict[str, Any] | None = None) -> dict[st
     return {"columns": columns, "summary": summary or {}, "params": {}, "type": "test"}
 
 
-def stored(table: pa.Table, *, rows_per_chunk: int = 3) -> list[bytes]:
-    return [piece.data for piece in chunks.encode(table, rows_per_chunk)]
+def stored(table: pa.Table, *, rows_per_chunk: int | None = None) -> list[bytes]:
+    return [piece.data for piece in chunks.encode(table, rows_per_chunk or max(3, table.num_rows // 3))]
 
 
 def read(wanted: Alert, table: pa.Table, **of: Any) -> Figures:
@@ -120,6 +120,15 @@ def test_rows_of_one_key_are_a_problem_wherever_they_are(kind: pa.DataType) -> N
     [found] = figures.read([Wanted(wanted)], with_types, stored(table), SLOT)
     assert isinstance(found, ProblemError)
     assert found.code == "ambiguous-key"
+
+
+@pytest.mark.parametrize("when", [{"below": 5}, {"rises_by": 1}])
+def test_ten_thousand_rows_may_hold_or_be_compared_and_not_one_more(when: dict[str, Any]) -> None:
+    wanted = alert(of={"column": "net", "each": ["place"]}, when=when)
+    assert len(read(wanted, nets([Decimal(1)] * 10_000)).of) == 10_000
+    with pytest.raises(ProblemError) as raised:
+        read(wanted, nets([Decimal(1)] * 10_001))
+    assert raised.value.code == "too-many-keys"
 
 
 def test_a_key_with_nothing_in_it_is_one() -> None:
