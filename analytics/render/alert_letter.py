@@ -57,17 +57,9 @@ def _rows(count: int) -> str:
 def _table(about: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return the rows that are told of: their keys, the value, and, where it is known, the one before."""
     told = about.get("rows") or []
-    has_previous = any(row["previous"] is not None for row in told)
-    names = list(next((row["key"] for row in told if row["key"]), {}))
-    heads = [*map(outline.words, names), "now", *(["before"] if has_previous else [])]
-    lines = [
-        [
-            *(_cell((row["key"] or {}).get(name)) for name in names),
-            _cell(row["value"]),
-            *([_cell(row["previous"])] if has_previous else []),
-        ]
-        for row in told
-    ]
+    shown = None if any(row[-1] is not None for row in told) else -1
+    heads = [*map(outline.words, about.get("key") or []), "now", "before"][:shown]
+    lines = [[_cell(cell) for cell in row[:shown]] for row in told]
     return heads, lines
 
 

@@ -7,9 +7,11 @@ import pytest
 from billiard import process
 from sqlalchemy import select
 
-from models import alerts, session, settings
+from models import alerts, outbox, session, settings
 from models.alert import AlertChange, AlertStanding
 from models.base import new_id
+from models.delivery import Channel, Delivery
+from models.outbox import EventType, Target
 from models.schedule import Schedule
 from tests.integration import erasures, schedule_hands
 from tests.integration.alert_hands import declared
@@ -94,10 +96,22 @@ def test_rows_and_entries_about_a_person_go_and_others_stay(shop: erasures.Shop)
                 change(schedule, None, change="broken", value=None, detail=f"There is no column {WHO} in it."),
             ],
         )
+        # As a letter about both of them is kept, which has not been sent yet.
+        told = outbox.record_to(
+            db,
+            shop.organisation_id,
+            EventType.ALERT_FIRING,
+            {"key": ["customer_id"], "rows": [[WHO, "9999.10", "5.00"], ["C-2", "8888.10", None]]},
+            Target(Channel.EMAIL, "x", {"to": "boss@example.org"}),
+        )
     job = shop.erase(WHO)
     assert job.status == "succeeded", job.error
     assert job.outcome is not None
     assert job.outcome["certificate"]["records_redacted"] == 1
+    with session.transaction() as db:
+        letter = db.get_one(Delivery, told.id)
+        assert letter.payload["data"]["rows"] == [["C-2", "8888.10", None]]
+        db.delete(letter)
     with session.transaction() as db:
         assert [one.key for one in alerts.rows(db, schedule.id)["Watched"].values()] == [others]
         log = alerts.changes(db, schedule.id, limit=10)

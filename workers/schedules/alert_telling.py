@@ -1,11 +1,12 @@
 """Who is told that an alert fires, is over, or is broken, and what: receivers with a filter only of rows that are their own."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
 from analytics.catalogue import alert_words
+from analytics.catalogue.alerts import OfEach
 from models import outbox
 from models.base import Json
 from models.delivery import Channel
@@ -63,19 +64,29 @@ def _letter(turn: "Turn", outcome: "Outcome", rows: "Mapping[bytes, Row]", targe
         "condition": alert_words.condition(alert.when),
         "of_each": alert.is_of_each,
         "has_report": not turn.has_failed,
+        "key": _key_columns(outcome),
         "rows": [_told(outcome, known_as, row, target) for known_as, row in list(rows.items())[:ROWS_TOLD]],
         "links": _links(turn) if target.filter is None else {},
     }
 
 
-def _told(outcome: "Outcome", known_as: bytes, row: "Row", target: Target) -> Json:
-    """Return what is told of a row: its values as far as they are those of a row that was the receiver's."""
+def _told(outcome: "Outcome", known_as: bytes, row: "Row", target: Target) -> list[Any]:
+    """Return what is told of a row: its key, its value and the one before, as far as they are of a row that was the receiver's.
+
+    As a list it is a record to an erasure, which takes the whole of it out when it is about the person.
+    """
     value, previous = row.value, row.previous
     if target.filter is not None:
         digest = _digest(target)
         value = value if digest in outcome.owners(known_as) else None
         previous = previous if digest in outcome.former_owners(known_as) else None
-    return {"key": row.key, "value": value, "previous": previous}
+    return [*((row.key or {}).get(name) for name in _key_columns(outcome)), value, previous]
+
+
+def _key_columns(outcome: "Outcome") -> list[str]:
+    # In the order in which they are declared: the database keeps the members of an object in one of its own.
+    of = outcome.alert.of
+    return list(of.each) if isinstance(of, OfEach) else []
 
 
 def _tell_of_problem(db: Session, turn: "Turn", outcome: "Outcome", targets: Sequence[Target]) -> None:
