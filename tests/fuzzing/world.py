@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cli.stack import Stack
-from tests.client import Client, reckoner
+from tests.client import Client, database, reckoner, wait_for
 
 ORDERS = (
     b"order_id,customer_id,ordered_at,amount\n"
@@ -49,6 +49,7 @@ def make(stack: Stack) -> World:
         failed = client.import_("orders", ORDERS, max_rejects=0)
         reports = [_report(client, bins) for bins in (2, 3, 4)]
         schedule, spare_schedule = _post(client, "/v1/schedules", _SCHEDULE), _post(client, "/v1/schedules", _SCHEDULE)
+        _let_come(client, schedule)
         webhooks = [_post(client, "/v1/webhooks", _WEBHOOK) for _ in range(2)]
         client.http.post(f"/v1/webhooks/{webhooks[0]['id']}/test", params={"wait": 5})
         deliveries = client.http.get("/v1/deliveries").json()["data"]
@@ -77,7 +78,14 @@ def make(stack: Stack) -> World:
         return World(stack.web_url, client.key, ids)
 
 
-_SCHEDULE = {"name": "Yearly", "type": "rfm", "params": {"bins": 2}, "cron": "0 6 1 1 *", "timezone": "Europe/London"}
+_SCHEDULE = {
+    "name": "Yearly",
+    "type": "rfm",
+    "params": {"bins": 2},
+    "cron": "0 6 1 1 *",
+    "timezone": "Europe/London",
+    "alerts": [{"name": "Few customers", "of": {"rows": "count"}, "when": {"below": 100}}],
+}
 # Nobody listens there.
 _WEBHOOK = {"url": "http://127.0.0.1:9/hook", "events": ["webhook.test"]}
 
@@ -97,6 +105,16 @@ def _report(client: Client, bins: int) -> dict[str, Any]:
     job = client.finish(client.submit("rfm", bins=bins))
     assert job["status"] == "succeeded", job
     return job
+
+
+def _let_come(client: Client, schedule: Mapping[str, Any]) -> None:
+    """Let the last slot have been missed, and wait until its report is there and its alert has been evaluated."""
+    with database(client.stack) as db:
+        db.execute(
+            "UPDATE schedules SET next_due_at = date_trunc('year', now()), next_fire_at = now() WHERE id = %s",
+            (schedule["id"],),
+        )
+    wait_for(lambda: client.http.get(schedule["links"]["alerts"]).json()["data"][0]["evaluated"], seconds=60)
 
 
 def _post(client: Client, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
