@@ -44,6 +44,7 @@ KINDS = {
     "delivery_id": "deliveries",
     "key_id": "api-keys",
     "customer_id": "customers",
+    "token": "downloads",
 }
 
 
@@ -144,7 +145,7 @@ def _make_new(case: Any) -> None:
 def _is_well_formed(parameter: str, value: object) -> bool:
     if parameter == "version" or not isinstance(value, str):
         return False
-    if parameter in {"name", "customer_id"}:
+    if parameter in {"name", "customer_id", "token"}:
         return value != ""
     try:
         return str(uuid.UUID(value)) == value.lower()

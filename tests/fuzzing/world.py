@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from cli.stack import Stack
-from tests.client import Client, database, reckoner, wait_for
+from tests.client import ROOT, Client, database, reckoner, wait_for
 
 ORDERS = (
     b"order_id,customer_id,ordered_at,amount\n"
@@ -42,6 +45,8 @@ class World:
 def make(stack: Stack) -> World:
     """Let a new organisation import, ask, schedule and be told. Jobs have ended: no stream or wait for them lasts."""
     with Client(stack, _key_of_new_organisation(stack)) as client:
+        # It is made when it is first asked for, and on a busy machine that takes longer than Schemathesis waits.
+        assert client.http.get("/openapi.json").status_code == 200
         own_key = client.http.get("/v1/api-keys").json()["data"][0]["id"]
         imports = [client.import_("orders", ORDERS, max_rejects=0.5), client.import_("customers", CUSTOMERS)]
         # A second version, so that there is one to go back to; and an import that fails, whose file is kept for a rerun.
@@ -62,6 +67,7 @@ def make(stack: Stack) -> World:
             "webhooks": [webhooks[0]["id"]],
             "deliveries": [one["id"] for one in deliveries],
             "api-keys": [keys[0]["id"]],
+            "downloads": [_link(client)],
             "report-types": ["rfm", "revenue_trend"],
             "datasets": ["orders", "customers"],
             "customers": ["ann", "ben"],
@@ -86,6 +92,13 @@ _SCHEDULE = {
     "timezone": "Europe/London",
     "alerts": [{"name": "Few customers", "of": {"rows": "count"}, "when": {"below": 100}}],
 }
+_SIGN = """
+import sys, uuid
+from datetime import UTC, datetime, timedelta
+from workers.deliveries import links
+of, delivery = map(uuid.UUID, sys.argv[1:])
+print(links.sign(links.Link(of, delivery, "csv", datetime.now(UTC) + timedelta(days=1))))
+"""
 # Nobody listens there.
 _WEBHOOK = {"url": "http://127.0.0.1:9/hook", "events": ["webhook.test"]}
 
@@ -115,6 +128,28 @@ def _let_come(client: Client, schedule: Mapping[str, Any]) -> None:
             (schedule["id"],),
         )
     wait_for(lambda: client.http.get(schedule["links"]["alerts"]).json()["data"][0]["evaluated"], seconds=60)
+
+
+def _link(client: Client) -> str:
+    """Let a report be sent by e-mail, whether or not it arrives, and return what a link in it would have been signed as."""
+    deliveries = [{"channel": "email", "to": ["ada@example.com"]}]
+    answer = client.http.post("/v1/reports", json={"type": "rfm", "params": {"bins": 5}, "deliveries": deliveries})
+    assert client.finish(answer.json())["status"] == "succeeded", answer.text
+    [sent] = client.http.get("/v1/deliveries", params={"channel": "email"}).json()["data"]
+    with database(client.stack) as db:
+        found = db.execute("SELECT organisation_id FROM deliveries WHERE id = %s", (sent["id"],)).fetchone()
+    assert found is not None
+    # The settings of that stack, not of this process.
+    done = subprocess.run(
+        [sys.executable, "-c", _SIGN, str(found[0]), sent["id"]],
+        cwd=ROOT,
+        env={**os.environ, "RECKONER_HOME": str(client.stack.home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.strip()
 
 
 def _post(client: Client, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
