@@ -47,14 +47,13 @@ def _preview_deliveries(shop: Client, run: Callable[..., Result], schedule: Json
     """The command line says who would get what of the slot's result, and which rows nobody would."""
     burst = {"column": "segment", "recipients": {"no such segment": ["ada@example.com"]}}
     receivers = [{"channel": "email", "burst": burst, "formats": ["xlsx"], "on": ["succeeded"]}]
-    with database(shop.stack) as db:
-        # This server sends no e-mail, and would not take them.
-        db.execute("UPDATE schedules SET deliveries = %s WHERE id = %s", (json.dumps(receivers), schedule["id"]))
+    changed = shop.http.patch(schedule["links"]["self"], json={"deliveries": receivers})
+    assert changed.status_code == 200, changed.text
     found = json.loads(run("preview-deliveries", schedule["name"], "--json").output)
     [one] = found["receivers"]
-    assert (one["to"], one["rows"], one["outcome"]) == (["ada@example.com"], 0, "refused")
+    assert (one["to"], one["rows"], one["outcome"]) == (["ada@example.com"], 0, "skipped")
     shown = run("preview-deliveries", schedule["name"]).output
-    assert "SMTP_HOST" in shown
+    assert "ada@example.com\t0\txlsx\tskipped" in shown
     assert f"nobody with a filter gets {found['row_count']:,} of the rows" in shown
     for value in found["unshared"]["values"]:
         assert f"segment = {value['value']}: {value['rows']:,}" in shown
