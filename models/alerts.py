@@ -145,9 +145,10 @@ def begin(session: Session, *, but: Collection[uuid.UUID]) -> ScheduleOccurrence
 
 
 def rows(session: Session, schedule_id: uuid.UUID) -> dict[str, dict[bytes, AlertRow]]:
-    """Return what is kept of each alert's rows."""
+    """Return what is kept of each alert's rows, in an order that is always the same: the log and letters follow it."""
     found: dict[str, dict[bytes, AlertRow]] = defaultdict(dict)
-    for row in session.scalars(select(AlertRow).where(AlertRow.schedule_id == schedule_id)):
+    query = select(AlertRow).where(AlertRow.schedule_id == schedule_id)
+    for row in session.scalars(query.order_by(AlertRow.since, AlertRow.digest)):
         found[row.name][row.digest] = row
     return found
 
