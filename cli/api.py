@@ -10,7 +10,7 @@ from typing import IO, Any, Self
 
 import httpx
 
-from cli import credentials, runtime_file
+from cli import kept_key, runtime_file
 from cli.exit_codes import ExitCode
 from cli.invocation import Failure
 from cli.output import Reporter
@@ -115,7 +115,7 @@ def connect() -> Api:
             raise Failure(f"no stack runs in {configured.home}; start one with `reckoner up`", ExitCode.UNREACHABLE)
         url = running.web_url
     key = configured.reckoner_api_key
-    secret = key.get_secret_value() if key is not None else credentials.read_api_key(configured.home)
+    secret = key.get_secret_value() if key is not None else kept_key.read(configured.home)
     if secret is None:
         raise Failure(
             "there is no API key: make one with `reckoner keys create` and set RECKONER_API_KEY", ExitCode.USAGE

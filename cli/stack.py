@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from cli import child_environment, credentials, flower_access, readiness, runtime_file, stack_plan
+from cli import child_environment, flower_access, kept_key, readiness, runtime_file, stack_plan
 from cli.runtime_file import Runtime
 
 POLL_SECONDS = 0.05
@@ -156,9 +156,9 @@ class Stack:
     @property
     def api_key(self) -> str:
         """The admin key of the organisation `local`."""
-        key = credentials.read_api_key(self.home)
+        key = kept_key.read(self.home)
         if key is None:
-            raise StackError(f"there is no key in {credentials.path(self.home)}")
+            raise StackError(f"there is no key in {kept_key.path(self.home)}")
         return key
 
     @property

@@ -14,8 +14,8 @@ from web import operations
 pytestmark = pytest.mark.stack
 
 # Of the cases that cover each schema, one in so many; and so many random ones for each operation.
-SHARE = "5"
-EXAMPLES = "3"
+SHARE = "10"
+EXAMPLES = "2"
 
 
 def test_every_operation_keeps_to_the_contract(stack: Stack, tmp_path: Path) -> None:

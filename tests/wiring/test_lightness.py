@@ -28,3 +28,12 @@ def test_the_web_process_loads_nothing_that_is_for_others() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert loaded.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("command", ["import_file", "report", "schedules", "datasets", "customers", "diff"])
+def test_commands_that_speak_http_load_no_database(command: str) -> None:
+    code = (
+        f"import sys, cli.{command}; print(','.join(sorted(set(sys.modules) & {{'sqlalchemy', 'psycopg', 'celery'}})))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert loaded.stdout.strip() == ""

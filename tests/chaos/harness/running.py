@@ -23,6 +23,7 @@ from cli.stack import Stack
 from models import api_key, organisations, settings
 from tests.chaos.harness.proxy import TcpProxy
 from tests.chaos.harness.redis_apart import RedisApart
+from tests.integration import mail_server
 
 PROCFILE = Path(__file__).parents[1] / "stack" / "Procfile"
 WORKERS_APP = "tests.chaos.stack.workers"
@@ -52,6 +53,8 @@ class Plan:
     """Redis is no child of the supervisor: the scenario ends and starts it, as `ChaosStack.redis_apart`."""
     redis_at_start: bool = True
     """Whether a Redis that is apart is up when the stack starts."""
+    receives: bool = False
+    """Whether it may send: e-mail into `ChaosStack.mailbox`, files into `ChaosStack.delivered`, webhooks to this machine."""
 
     def __hash__(self) -> int:
         return hash(repr(self))
@@ -94,7 +97,10 @@ class ChaosStack:
         self.home = home
         self.failpoints = home / "failpoints"
         self.links: dict[str, Links] = {}
+        self.delivered = home / "delivered"
         self._redis = RedisApart(home=home, sockets=self.settings.socket_folder) if plan.redis_apart else None
+        self._mailbox: mail_server.Mailbox | None = None
+        self._receiving = contextlib.ExitStack()
         self.points: Counter[str] = Counter()
         """How often each point of the code at which something was made to fail was reached."""
         self.stack = Stack(
@@ -112,6 +118,8 @@ class ChaosStack:
     def start(self) -> None:
         self.failpoints.mkdir(mode=0o777, parents=True, exist_ok=True)
         self._make_links()
+        if self.plan.receives:
+            self._receive()
         (self.home / "Procfile").write_text(self._procfile(), encoding="utf-8")
         if self._redis is not None and self.plan.redis_at_start:
             self._redis.start()
@@ -121,6 +129,7 @@ class ChaosStack:
         try:
             self.stack.stop()
         finally:
+            self._receiving.close()
             for links in self.links.values():
                 for proxy in links.all():
                     proxy.stop()
@@ -148,6 +157,25 @@ class ChaosStack:
         if self._redis is None:
             raise AssertionError("the plan of this stack has no Redis apart")
         return self._redis
+
+    @property
+    def mailbox(self) -> mail_server.Mailbox:
+        """What its mail server has got."""
+        if self._mailbox is None:
+            raise AssertionError("the plan of this stack receives nothing")
+        return self._mailbox
+
+    def _receive(self) -> None:
+        self.delivered.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._mailbox = self._receiving.enter_context(mail_server.receiving())
+        self.stack.environment |= {
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self._mailbox.port),
+            "SMTP_SECURITY": "none",
+            "MAIL_FROM": "Reckoner <reports@example.com>",
+            "DELIVER_TO_PRIVATE": "true",
+            "DELIVERY_FOLDERS": str(self.delivered),
+        }
 
     def _environment(self) -> dict[str, str]:
         of_redis = {} if self._redis is None else {"REDIS_URL": self._redis.url}

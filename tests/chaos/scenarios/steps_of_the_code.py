@@ -29,7 +29,11 @@ POINTS_OF_API = (
 POINTS_OF_SWEEP = frozenset({Point.BURY_BEFORE_COMMIT, Point.BURY_AFTER_COMMIT})
 # Only jobs that tidy the lake come there, which this load does not make; tests/integration/test_lake_sweeping.py stops there.
 POINTS_OF_TIDYING = frozenset({Point.SWEEP_BEFORE_REMOVAL, Point.SWEEP_AFTER_REMOVAL})
-POINTS_OF_LOAD = tuple(point for point in Point if point not in POINTS_OF_TIDYING)
+# Only schedules and what is told of their jobs come there: the scenario DELIVERPOINT has such.
+POINTS_OF_SCHEDULES = frozenset(
+    point for point in Point if point.value.partition("-")[0] in {"schedule", "alert", "deliver"}
+)
+POINTS_OF_LOAD = tuple(point for point in Point if point not in POINTS_OF_TIDYING | POINTS_OF_SCHEDULES)
 HIT_SECONDS = 60.0
 WORKERS_OF_REPORTS = ("worker-reports", "worker-reports-2")
 ORDERS_HEADER = "order_id,customer_id,ordered_at,amount\n"
