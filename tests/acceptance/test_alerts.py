@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from cli import main
 from cli.stack import Stack
-from models import settings
 from tests.client import Client, Json, database, wait_for
 from tests.integration.mail_server import Mailbox
 from tests.integration.receiver import Received, Receiver, receiving
@@ -35,17 +33,6 @@ def shop(stack: Stack) -> Iterator[Client]:
     with Client.of_new_organisation(stack) as client:
         assert client.import_("orders", BEFORE.encode())["status"] == "succeeded"
         yield client
-
-
-@pytest.fixture
-def run(shop: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
-    """Run `reckoner schedules` in this process."""
-    with monkeypatch.context() as environment:
-        environment.setenv("RECKONER_URL", shop.stack.web_url)
-        environment.setenv("RECKONER_API_KEY", shop.key)
-        settings.load.cache_clear()
-        yield lambda *arguments: CliRunner().invoke(main.main, ["schedules", *arguments])
-    settings.load.cache_clear()
 
 
 def _let_come(shop: Client, schedule: Json, slot: str) -> None:

@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from cli import main
 from cli.stack import Stack
-from models import settings
 from tests import generated
 from tests.client import Client, Json, database, wait_for
 
@@ -30,17 +28,6 @@ def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli
         job = client.import_("orders", generated.orders(tmp_path_factory.mktemp("scheduled"), customers=60))
         assert job["status"] == "succeeded", job
         yield client
-
-
-@pytest.fixture
-def run(shop: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
-    """Run `reckoner schedules` in this process: ten processes would take most of the time."""
-    with monkeypatch.context() as environment:
-        environment.setenv("RECKONER_URL", shop.stack.web_url)
-        environment.setenv("RECKONER_API_KEY", shop.key)
-        settings.load.cache_clear()
-        yield lambda *arguments: CliRunner().invoke(main.main, ["schedules", *arguments])
-    settings.load.cache_clear()
 
 
 def _preview_deliveries(shop: Client, run: Callable[..., Result], schedule: Json) -> None:

@@ -1,5 +1,6 @@
 """A real PostgreSQL for the tests of this folder: started once, migrated, reached through its Unix socket alone."""
 
+import math
 import os
 import shutil
 import signal
@@ -14,10 +15,11 @@ import pytest
 
 from cli import embedded
 from cli.process_spec import ProcessSpec
-from models import migrate, session, settings, vault
+from models import migrate, session, settings, vault, webhooks
 from tests.integration import lake_hands, web_api
 from tests.integration import receiver as receiver_
 from web import app
+from workers import publisher
 from workers.deliveries import sending
 
 START_SECONDS = 60.0
@@ -125,3 +127,21 @@ def receiver(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> It
         yield one
     monkeypatch.undo()
     settings.load.cache_clear()
+
+
+@pytest.fixture
+def nobody_sends(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker runs beside this database, and what other tests left to be sent is no part of these."""
+    monkeypatch.setattr(publisher._Broker, "away_until", math.inf)
+    receiver_.empty_outbox()
+
+
+@pytest.fixture
+def subscribed(ready: web_api.Caller) -> Iterator[web_api.Caller]:
+    """An organisation with a webhook that wants to hear of alerts."""
+    with session.transaction() as db:
+        webhooks.create(
+            db, ready.organisation_id, url="https://example.com/x", lane="x", events=["alert.*"], description=None
+        )
+    yield ready
+    receiver_.empty_outbox()

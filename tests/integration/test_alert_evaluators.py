@@ -1,46 +1,27 @@
 """Alerts are evaluated once, by however many at once, whenever one dies, and whatever changes meanwhile."""
 
-import math
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
 
-from models import session, webhooks
+from models import session
 from models.failpoints import Point
 from models.result import StoredResult
-from tests.integration import receiver, schedule_hands
+from tests.integration import schedule_hands
 from tests.integration.alert_hands import declared, nets, watched
 from tests.integration.web_api import Caller
-from workers import publisher
 from workers.schedules import alert_evaluating, alerting
 
 EACH = {"column": "net", "each": ["country"]}
 
-
-@pytest.fixture(autouse=True)
-def _alone(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No broker runs beside this database, and what other tests left to be sent is no part of these."""
-    monkeypatch.setattr(publisher._Broker, "away_until", math.inf)
-    receiver.empty_outbox()
-
-
-@pytest.fixture
-def subscribed(ready: Caller) -> Iterator[Caller]:
-    """An organisation with a webhook that wants to hear of alerts."""
-    with session.transaction() as db:
-        webhooks.create(
-            db, ready.organisation_id, url="https://example.com/x", lane="x", events=["alert.*"], description=None
-        )
-    yield ready
-    receiver.empty_outbox()
+pytestmark = pytest.mark.usefixtures("nobody_sends")
 
 
 def test_two_evaluators_at_once_tell_everything_once(subscribed: Caller) -> None:

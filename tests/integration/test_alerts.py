@@ -1,7 +1,5 @@
 """Alerts of schedules: told once when something crosses its line and once when it is back, whoever evaluates them."""
 
-import math
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,37 +8,20 @@ import pytest
 from sqlalchemy import delete, update
 
 from analytics.alerts import figures
-from models import alerts, session, transitions, webhooks
+from models import alerts, session, transitions
 from models.alert import AlertChange
 from models.result import StoredResult
 from models.schedule import Schedule, ScheduleOccurrence
-from tests.integration import alert_hands, receiver, schedule_hands
+from tests.integration import alert_hands, schedule_hands
 from tests.integration.alert_hands import declared, nets, watched
 from tests.integration.web_api import Caller
-from workers import publisher
 from workers.doctor import of_deliveries
 from workers.doctor.finding import Verdict
 from workers.schedules import alerting, firing
 
 EACH = {"column": "net", "each": ["country"]}
 
-
-@pytest.fixture(autouse=True)
-def _alone(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No broker runs beside this database, and what other tests left to be sent is no part of these."""
-    monkeypatch.setattr(publisher._Broker, "away_until", math.inf)
-    receiver.empty_outbox()
-
-
-@pytest.fixture
-def subscribed(ready: Caller) -> Iterator[Caller]:
-    """An organisation with a webhook that wants to hear of alerts."""
-    with session.transaction() as db:
-        webhooks.create(
-            db, ready.organisation_id, url="https://example.com/x", lane="x", events=["alert.*"], description=None
-        )
-    yield ready
-    receiver.empty_outbox()
+pytestmark = pytest.mark.usefixtures("nobody_sends")
 
 
 def test_a_figure_fires_once_and_recovers_once_over_many_runs(subscribed: Caller) -> None:
