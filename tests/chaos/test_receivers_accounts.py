@@ -79,6 +79,16 @@ def test_slots_and_messages_that_are_too_few_or_too_many_are_found(world: World)
     assert len(list(receivers._unknown(made, Counter({"0": 1, "77": 1})))) == 1
 
 
+def test_what_was_refused_has_not_arrived(world: World) -> None:
+    def came(status: int) -> Received:
+        return Received("/shop0", {"content-length": "2", "webhook-id": "0"}, b"{}", status)
+
+    world.hooks.received[:] = [came(500), came(0)]
+    assert not receivers._arrived(world)
+    world.hooks.received[:] = [came(500), came(204), came(204)]
+    assert receivers._arrived(world) == Counter({"0": 2})
+
+
 def test_what_came_to_the_wrong_one_is_found(world: World) -> None:
     body = json.dumps({"data": {"schedule_id": OTHER}}).encode()
     world.hooks.received.append(Received("/shop0", {"content-length": str(len(body))}, body))

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sqlalchemy import func, update
@@ -15,11 +15,12 @@ from models.delivery import Delivery
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came."""
+    """One request as it came, and what it was answered; 0: nothing."""
 
     path: str
     headers: dict[str, str]
     body: bytes
+    status: int = 0
 
 
 @dataclass
@@ -53,9 +54,10 @@ class Receiver:
 
     def take(self, received: Received) -> Manner:
         with self._changed:
-            self.received.append(received)
+            manner = self.manners.pop(0) if len(self.manners) > 1 else self.manners[0]
+            self.received.append(replace(received, status=0 if manner.hang else manner.status))
             self._changed.notify_all()
-            return self.manners.pop(0) if len(self.manners) > 1 else self.manners[0]
+            return manner
 
     def wait_for(self, count: int, *, seconds: float = 30.0) -> list[Received]:
         """Wait until so many requests have come."""

@@ -100,9 +100,29 @@ class World:
         )
 
     def upset(self) -> None:
-        """Let the next receivers answer that they cannot take anything now."""
-        self.hooks.behave(Manner(status=500), Manner(status=503), Manner())
+        """Let the next of those who are told fail: two say so, one never answers, and the mail server wants to be asked later."""
+        last = self.hooks.manners[-1]
+        failing = (Manner(status=500), Manner(status=503), Manner(hang=True))
+        self.hooks.behave(*self.hooks.manners[:-1], *failing, last)
         self.stack.mailbox.answers.append("451 try again later")
+
+    def sent(self) -> int:
+        """Count what has been delivered."""
+        return int(self.stack.one("SELECT count(*) FROM deliveries WHERE status = 'succeeded'"))
+
+    def is_sending(self) -> bool:
+        """Tell whether something is being sent this moment."""
+        return bool(self.stack.one("SELECT count(*) FROM deliveries WHERE claim_token IS NOT NULL"))
+
+    def while_sending(self, moments: Sequence[float]) -> int:
+        """Count the moments that lie between the first attempt at a delivery and the last."""
+        query = (
+            "SELECT extract(epoch FROM min(started_at))::float8, extract(epoch FROM max(started_at))::float8"
+            " FROM delivery_attempts AS a JOIN deliveries AS d ON d.id = a.delivery_id"
+            " WHERE d.schedule_id = ANY(%(ids)s::uuid[])"
+        )
+        [(first, last)] = self.stack.rows(query, {"ids": self.brought})
+        return sum(first < moment < last for moment in moments)
 
     def hurry(self) -> None:
         """Let time pass for whatever waits for its next attempt."""
@@ -183,8 +203,8 @@ def take(world_: World, *, seed: int) -> tuple[Accounts, str]:
     )
     copies = sum(arrived.values())
     return made, (
-        f"{len(slots)} slots, {len(rows)} deliveries under one id each, {copies} arrivals by webhook and e-mail,"
-        f" {copies - len(arrived)} of them repetitions"
+        f"{len(slots)} slots, {len(rows)} deliveries under one id each, {copies} taken by webhook and e-mail,"
+        f" {copies - len(arrived)} of them once more than needed"
     )
 
 
@@ -244,8 +264,8 @@ def _doubled_deliveries(rows: list[tuple[Any, ...]]) -> Iterator[str]:
 
 
 def _arrived(world_: World) -> Counter[str]:
-    """Count arrivals by the delivery's id."""
-    by_webhook = (one.headers["webhook-id"] for one in _whole(world_.hooks))
+    """Count by the delivery's id what receivers took."""
+    by_webhook = (one.headers["webhook-id"] for one in _taken(world_.hooks))
     by_mail = (str(message["X-Reckoner-Delivery"]) for message in world_.stack.mailbox.messages)
     return Counter([*by_webhook, *by_mail])
 
@@ -253,6 +273,11 @@ def _arrived(world_: World) -> Counter[str]:
 def _whole(hooks: Receiver) -> list[Received]:
     """Return what came whole: of a sender that was killed a part may come, which no receiver would take for a message."""
     return [one for one in hooks.received if len(one.body) == int(one.headers["content-length"])]
+
+
+def _taken(hooks: Receiver) -> list[Received]:
+    """Return what the receiver said it has got; what it refused has to come again."""
+    return [one for one in _whole(hooks) if one.status // 100 == 2]
 
 
 def _unknown(rows: list[tuple[Any, ...]], arrived: Counter[str]) -> Iterator[str]:
