@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from tests.chaos.harness import receivers
@@ -15,17 +16,22 @@ from tests.client import Client
 from tests.integration.receiver import Received, Receiver
 
 JOB, SCHEDULE, OTHER = "job-1", "schedule-1", "schedule-2"
+CONTENT = b"customer_id,segment\r\n1,Lost\r\n"
+REQUEST = httpx.Request("GET", "http://localhost/")
 SLOT = (SCHEDULE, "09:01", JOB, "succeeded", "fired")
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """Two shops of which the first has had a slot, and everything that is to be told of it has come."""
+    client = SimpleNamespace(
+        http=SimpleNamespace(get=lambda *_, **__: httpx.Response(200, content=CONTENT, request=REQUEST))
+    )
     shops = [
-        Shop(cast("Client", None), number, ["Lost", "New"], tmp_path, [one])
+        Shop(cast("Client", client), number, ["Lost", "New"], tmp_path, [one])
         for number, one in enumerate((SCHEDULE, OTHER))
     ]
-    (tmp_path / f"{JOB}.csv").touch()
+    (tmp_path / f"{JOB}.csv").write_bytes(CONTENT)
     stack = SimpleNamespace(mailbox=SimpleNamespace(messages=[]))
     hooks = SimpleNamespace(received=[])
     return World(cast("Any", stack), cast("Receiver", hooks), shops)
@@ -67,6 +73,11 @@ def test_what_never_arrived_is_missed(world: World, place: str) -> None:
 
 def test_a_file_that_is_not_there_is_missed(world: World) -> None:
     (world.shops[0].delivered / f"{JOB}.csv").unlink()
+    assert lost(world, rows(world)) == [f"file of job {JOB}"]
+
+
+def test_a_file_with_something_else_in_it_is_missed(world: World) -> None:
+    (world.shops[0].delivered / f"{JOB}.csv").write_bytes(CONTENT[:-1])
     assert lost(world, rows(world)) == [f"file of job {JOB}"]
 
 
