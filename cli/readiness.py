@@ -11,6 +11,8 @@ import httpx
 PAUSE_SECONDS = 0.05
 # The web server's socket accepts before its process answers: asking again would only make the queue longer.
 ANSWER_SECONDS = 20.0
+# Asking is done at least once, and then takes as long as an answer may take on a busy machine.
+LEAST_ANSWER_SECONDS = 1.0
 
 
 class NotReadyError(TimeoutError):
@@ -18,14 +20,15 @@ class NotReadyError(TimeoutError):
 
 
 def wait_until_ready(url: str, deadline: float) -> None:
-    """Wait until a GET of `url` answers 200; `deadline` is a time of the monotonic clock.
+    """Wait until a GET of `url` answers 200; `deadline` is a time of the monotonic clock. It is asked at least once.
 
     Raises:
         NotReadyError: it did not.
     """
-    last = "no answer"
+    last = None
     with httpx.Client() as client:
-        while (left := deadline - time.monotonic()) > 0:
+        while last is None or time.monotonic() < deadline:
+            left = max(deadline - time.monotonic(), LEAST_ANSWER_SECONDS)
             try:
                 answer = client.get(url, timeout=min(left, ANSWER_SECONDS))
             except httpx.TransportError as error:

@@ -3,12 +3,14 @@
 The unit tests use a processor, the others mostly wait for the stack, so the whole takes less time together. What fails is run
 a second time, alone, when the others have ended, and must pass then: a test that had to wait too long for a processor says
 nothing about the code. Which ones these were is the last thing said, so that they are mended. Lost or doubled jobs are no
-matter of waiting: a failure in the chaos tests is never tried again, nor are more failures than a few.
+matter of waiting: a failure in the chaos tests is never tried again, nor are more failures than a few. Nor does a process that
+has said what became of its tests, and does not end, hold the others up for ever.
 """
 
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,8 @@ INTEGRATION = tuple(
 NEVER_AGAIN = "tests.chaos"
 MOST_AGAIN = 3
 TESTS_FAILED = 1
+LOOK_SECONDS = 5.0
+ENDING_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,9 @@ def _run_together(folder: Path) -> list[Outcome]:
     outputs = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in beside]  # noqa: SIM115 - closed below
     processes = [part.start(folder / f"{part.name}.xml", output) for part, output in zip(beside, outputs, strict=True)]
     try:
-        code = seen.start(folder / f"{seen.name}.xml", None).wait()
+        code = _end_of(seen.start(folder / f"{seen.name}.xml", None), folder / f"{seen.name}.xml")
     finally:
-        codes = [process.wait() for process in processes]
+        codes = [_end_of(process, folder / f"{part.name}.xml") for part, process in zip(beside, processes, strict=True)]
     for output in outputs:
         output.seek(0)
         sys.stdout.write(output.read())
@@ -95,6 +99,17 @@ def _run_together(folder: Path) -> list[Outcome]:
     sys.stdout.flush()
     pairs = zip((seen, *beside), (code, *codes), strict=True)
     return [Outcome(code, _failed(folder / f"{part.name}.xml")) for part, code in pairs]
+
+
+def _end_of(process: subprocess.Popen[bytes], report: Path) -> int:
+    """Wait for the end of a process and return its exit code; one that has reported long ago is killed."""
+    while True:
+        try:
+            return process.wait(LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if report.exists() and time.time() - report.stat().st_mtime > ENDING_SECONDS:
+                _say(f"killed, because a thread or a process of a test is left over: {process.args!r}")
+                process.kill()
 
 
 def _ignored(names: tuple[str, ...]) -> tuple[str, ...]:

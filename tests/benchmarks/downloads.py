@@ -95,7 +95,7 @@ def _watched(process: psutil.Process) -> Iterator[_Memory]:
         while not over.wait(LOOK_SECONDS):
             memory.most = max(memory.most, int(process.memory_full_info().uss))
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
         yield memory

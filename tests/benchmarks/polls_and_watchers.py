@@ -141,7 +141,7 @@ def _progress(stack: Stack) -> Iterator[None]:
                 number += 1
                 db.execute("UPDATE jobs SET progress = %s", [json.dumps({"phase": "compute", "done": number})])
 
-    thread = threading.Thread(target=report)
+    thread = threading.Thread(target=report, daemon=True)
     thread.start()
     try:
         yield

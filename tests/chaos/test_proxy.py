@@ -28,7 +28,7 @@ class _Server(socketserver.ThreadingTCPServer):
 @pytest.fixture
 def proxy() -> Iterator[TcpProxy]:
     with _Server(("127.0.0.1", 0), _Echo) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         host, port = server.server_address[:2]
         try:
@@ -59,7 +59,7 @@ def _ask(connection: socket.socket, data: bytes) -> bytes:
 def test_passes_what_is_larger_than_its_buffers(proxy: TcpProxy) -> None:
     data = bytes(range(256)) * 20_000
     with _connect(proxy) as connection:
-        sender = threading.Thread(target=connection.sendall, args=(data,))
+        sender = threading.Thread(target=connection.sendall, args=(data,), daemon=True)
         sender.start()
         received = b""
         while len(received) < len(data):

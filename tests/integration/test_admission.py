@@ -133,7 +133,7 @@ def test_many_at_once_let_in_no_more_than_the_share(lane: Lane) -> None:
         barrier.wait()
         let_in.update(job.id for job in _admit(lane))
 
-    threads = [threading.Thread(target=race) for _ in range(8)]
+    threads = [threading.Thread(target=race, daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -270,7 +270,7 @@ def test_a_report_that_reads_the_person_is_waited_for(shop: Shop, monkeypatch: p
             reports._open_snapshots(running_job.RunningJob(late))
         ended.append(fail(reader))
 
-    helper = threading.Thread(target=finish)
+    helper = threading.Thread(target=finish, daemon=True)
     helper.start()
     certificate = certificate_of(shop.erase(WHO))
     helper.join()
@@ -305,7 +305,7 @@ def test_a_report_that_takes_too_long_is_stopped(shop: Shop, monkeypatch: pytest
         with session.transaction() as db:
             assert transitions.cancel_running(db, reader.id, reader.attempt)
 
-    helper = threading.Thread(target=stop)
+    helper = threading.Thread(target=stop, daemon=True)
     helper.start()
     certificate = certificate_of(shop.erase(WHO))
     helper.join()

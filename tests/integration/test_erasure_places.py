@@ -305,7 +305,7 @@ def test_what_is_being_sent_is_waited_for_and_its_answer_looked_into(
         assert found(sending.id)[0].filter == THEIRS, "it is the sender's, for as long as it sends"
         ended.append(answer(sending))
 
-    sender = threading.Thread(target=send)
+    sender = threading.Thread(target=send, daemon=True)
     sender.start()
     certificate = certificate_of(shop.erase(WHO))
     sender.join()

@@ -76,7 +76,7 @@ def test_nobody_sees_half_a_file(root: Path, tmp_path: Path) -> None:
         while not done.is_set():
             seen.add(target.read_bytes())
 
-    watcher = threading.Thread(target=look)
+    watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
     for _ in range(5):
         by_file._move_in(source, target, mark="1")

@@ -159,7 +159,7 @@ def test_imports_that_race_all_land(table: lake.LakeTable, tmp_path: Path, *, ex
             else:
                 return
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

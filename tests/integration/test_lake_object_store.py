@@ -153,7 +153,7 @@ def test_imports_that_race_all_land(orders: Hands) -> None:
                 return
 
     (first,) = lake_cache.local_files(orders.table, orders.at(0))
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

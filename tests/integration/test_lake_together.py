@@ -40,7 +40,7 @@ class Together:
         return not self.errors and (seconds < SECONDS or (seconds < MOST_SECONDS and not self._enough()))
 
     def run(self, *works: Callable[[], None]) -> None:
-        threads = [threading.Thread(target=self._repeat, args=(work,)) for work in works]
+        threads = [threading.Thread(target=self._repeat, args=(work,), daemon=True) for work in works]
         for thread in threads:
             thread.start()
         for thread in threads:

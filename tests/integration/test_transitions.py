@@ -89,7 +89,7 @@ def test_one_of_many_claims_wins(queued: Job) -> None:
         if claimed is not None:
             won.append(claimed)
 
-    threads = [threading.Thread(target=race) for _ in range(8)]
+    threads = [threading.Thread(target=race, daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

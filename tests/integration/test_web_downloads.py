@@ -59,7 +59,7 @@ class _Watch:
 
     def __enter__(self) -> Self:
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
 

@@ -128,7 +128,7 @@ def test_a_test_message_goes_the_way_of_all_and_its_end_is_told(caller: Caller, 
     receiver.behave(Manner(418, body=b"short and stout"))
     waiting = caller.post(f"{made['links']['test']}?wait=0")
     assert (waiting.status_code, waiting.json["status"]) == (202, "pending")
-    sender = threading.Thread(target=_send_until, args=(2, receiver))
+    sender = threading.Thread(target=_send_until, args=(2, receiver), daemon=True)
     sender.start()
     tested = caller.post(f"{made['links']['test']}?wait=20")
     sender.join(20)

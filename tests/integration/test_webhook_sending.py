@@ -203,7 +203,7 @@ def test_one_that_hangs_does_not_hold_up_others(caller: Caller, receiver: Receiv
     with receiving() as quick:
         subscribe(caller, quick.url, "schedule.resumed")
         tell(caller, "schedule.resumed")
-        sender = threading.Thread(target=sending.send_due)
+        sender = threading.Thread(target=sending.send_due, daemon=True)
         sender.start()
         quick.wait_for(1, seconds=10)
         with session.transaction() as db:

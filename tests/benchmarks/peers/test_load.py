@@ -33,7 +33,7 @@ class Answering:
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
-        accepting = threading.Thread(target=self._accept)
+        accepting = threading.Thread(target=self._accept, daemon=True)
         accepting.start()
         yield
         accepting.join(10)
@@ -43,7 +43,7 @@ class Answering:
         serving = []
         for _ in range(load.CONNECTIONS):
             connection, _ = self._listening.accept()
-            serving.append(threading.Thread(target=self._serve, args=(connection,)))
+            serving.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))
             serving[-1].start()
         for thread in serving:
             thread.join(10)

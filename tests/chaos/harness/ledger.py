@@ -227,7 +227,9 @@ class Load:
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
         self._threads = [
-            threading.Thread(target=self._run, args=(random.Random(seed * 1_000 + number),), name=f"load {number}")
+            threading.Thread(
+                target=self._run, args=(random.Random(seed * 1_000 + number),), name=f"load {number}", daemon=True
+            )
             for number in range(threads)
         ]
 

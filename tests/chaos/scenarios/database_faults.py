@@ -218,7 +218,7 @@ class Crowd:
         self._over = threading.Event()
         self._full = threading.Event()
         self._held: list[psycopg.Connection[Row]] = []
-        self._thread = threading.Thread(target=self._grab, name="crowd")
+        self._thread = threading.Thread(target=self._grab, name="crowd", daemon=True)
 
     def __enter__(self) -> Self:
         self._held.append(self._stack.connect())
@@ -293,7 +293,7 @@ def _check_refusals(run: Run, organisation: Organisation) -> None:
         )
         answers.append((answer, time.monotonic() - started))
 
-    asking = [threading.Thread(target=ask) for _ in range(ASKED)]
+    asking = [threading.Thread(target=ask, daemon=True) for _ in range(ASKED)]
     for thread in asking:
         thread.start()
     for thread in asking:

@@ -94,7 +94,7 @@ class Reader:
     _failures: list[BaseException] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, name="reader")
+        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self._thread.start()
         return self
 

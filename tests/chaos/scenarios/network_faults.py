@@ -142,7 +142,7 @@ def _lose_answer(run: Run, ledger: Ledger) -> bool:
     work = Work.probe(ProbeType.CREDIT, n=run.chance.randint(1, 1_000))
     key = f"unheard-{run.chance.getrandbits(64):x}"
     answers: list[httpx.Response] = []
-    asking = threading.Thread(target=lambda: answers.append(_ask(run.stack, ledger, work, key)))
+    asking = threading.Thread(target=lambda: answers.append(_ask(run.stack, ledger, work, key)), daemon=True)
     faults.arm(run.stack, Point.ACCEPT_BEFORE_COMMIT, PAUSE_BEFORE_COMMIT)
     asking.start()
     faults.wait_until_hit(run.stack, Point.ACCEPT_BEFORE_COMMIT)

@@ -129,7 +129,7 @@ def _full(disk: Path) -> Iterator[None]:
     """Take every byte of a disk, also those that become free, for the length of the block."""
     over = threading.Event()
     filler = disk / "filler"
-    thread = threading.Thread(target=_fill, args=(filler, over), name="filler")
+    thread = threading.Thread(target=_fill, args=(filler, over), name="filler", daemon=True)
     thread.start()
     try:
         wait_for(lambda: os.statvfs(disk).f_bavail == 0, seconds=30)
