@@ -1,5 +1,7 @@
 """What a closed channel says of itself, and that Celery uses ours for every way of writing Redis's address."""
 
+from types import SimpleNamespace
+
 import pytest
 import redis
 from celery import Celery
@@ -17,9 +19,10 @@ def test_addresses_of_redis_lead_to_this_transport(url: str) -> None:
         assert connection.get_transport_cls() is redis_transport.Transport
 
 
-def test_a_closed_channel_raises_what_an_acknowledgement_expects() -> None:
+@pytest.mark.parametrize("connection", [None, SimpleNamespace(client=None)], ids=["none", "thrown away"])
+def test_a_closed_channel_raises_what_an_acknowledgement_expects(connection: object) -> None:
     channel = object.__new__(redis_transport.Channel)
-    channel.connection = None
+    channel.connection = connection
     with pytest.raises(redis.ConnectionError):
         channel._connparams()
     errors, _ = kombu_redis.get_redis_error_classes()
@@ -32,9 +35,10 @@ def test_a_refused_acknowledgement_breaks_the_connection(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(kombu_redis.Channel, "basic_ack", refuse)
     channel = object.__new__(redis_transport.Channel)
-    channel.connection = object()
+    channel.connection = SimpleNamespace(client=object())
     with pytest.raises(BrokenPipeError):
         channel.basic_ack("tag")
-    channel.connection = None
-    with pytest.raises(redis.AuthenticationError):
-        channel.basic_ack("tag")
+    for cut_off in (None, SimpleNamespace(client=None)):
+        channel.connection = cut_off
+        with pytest.raises(redis.AuthenticationError):
+            channel.basic_ack("tag")
