@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
+import redis
+
 from tests.chaos.harness import faults, requests
 from tests.chaos.harness.running import ChaosStack
 from tests.chaos.harness.scenario import Run, scenario
@@ -109,7 +111,9 @@ def _cannot_write(stack: ChaosStack) -> Iterator[None]:
     in_the_way.mkdir(parents=True)
     with stack.redis() as connection, faults.redis_configured(stack, save="1 1"):
         try:
-            connection.bgsave()
+            # It may have begun by itself.
+            with contextlib.suppress(redis.ResponseError):
+                connection.bgsave()
             wait_for(lambda: connection.info("persistence")["rdb_last_bgsave_status"] == "err", seconds=10)
             yield
         finally:
