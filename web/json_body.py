@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import flask
 import pydantic
+import werkzeug.exceptions
 
 from web import body_errors, problem_types, problems
 
@@ -64,8 +65,13 @@ def _is_chunked() -> bool:
 
 
 def _receive() -> bytes:
+    promised = flask.request.content_length
     with body_errors.translated():
-        return flask.request.get_data(cache=False)
+        received = flask.request.get_data(cache=False)
+    # The beginning of a body may be JSON as well, and mean something else.
+    if promised is not None and len(received) < promised:
+        raise werkzeug.exceptions.ClientDisconnected
+    return received
 
 
 def parse(raw: bytes) -> Any:
