@@ -1,6 +1,7 @@
 """`reckoner import`: send a file to be imported and follow it to the end, or see first what would be done with it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,22 @@ PREVIEW_PATH = "/v1/imports/preview"
 @click.option("--null", "null_values", multiple=True, help="A further word that means nothing; repeatable.")
 @click.option("--max-rejects", type=click.FloatRange(0, 1), help="Share of bad rows above which nothing is written.")
 @click.option(
-    "--rejects", type=click.Path(dir_okay=False, path_type=Path), help="Write the rejected rows to this CSV file."
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what is wrong to this CSV file: line, column, code and value of each rejected row.",
+)
+@click.option(
+    "--mend",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the rejected rows to this CSV file as they came, under their headers: correct them and import it.",
 )
 @click.option("--no-wait", is_flag=True, help="Answer as soon as the job is accepted.")
-def command(file: Path, *, dry_run: bool, rejects: Path | None, no_wait: bool, **options: Any) -> None:
+def command(
+    file: Path, *, dry_run: bool, rejects: Path | None, mend: Path | None, no_wait: bool, **options: Any
+) -> None:
     """Import FILE into a dataset: CSV, TSV, JSON, Excel or Parquet, plain or compressed."""
+    if (dry_run or no_wait) and (rejects or mend):
+        raise click.UsageError("--rejects and --mend need the end of an import: leave --dry-run and --no-wait out.")
     params = query(options)
     with api.connect() as server, output.progress(file.name) as report:
         if dry_run:
@@ -50,8 +62,7 @@ def command(file: Path, *, dry_run: bool, rejects: Path | None, no_wait: bool, *
             job = _import(server, file, params, report)
             if not no_wait:
                 job = server.wait(job, report)
-                if rejects is not None:
-                    _save_rejects(server, job, rejects)
+                _save_rejects(server, job, {"csv": rejects, "rows.csv": mend})
     if invocation.current().as_json:
         output.emit_json(job)
     elif dry_run:
@@ -80,6 +91,8 @@ def describe(job: dict[str, Any]) -> None:
         return
     counts = ", ".join(f"{rows[name]:,} {name}" for name in ("inserted", "updated", "unchanged", "rejected"))
     output.say(f"{rows['read']:,} rows read: {counts} ({job['type']} version {job['dataset_version']})")
+    if rows["rejected"]:
+        output.say("  --rejects FILE says what is wrong with the rejected rows; --mend FILE has them, to be corrected")
     for warning in job.get("warnings") or []:
         output.say(f"  {warning['code']}: {warning['detail']}")
 
@@ -111,7 +124,12 @@ def _pair(text: str) -> tuple[str, str | None]:
     return column, header or None
 
 
-def _save_rejects(server: api.Api, job: dict[str, Any], target: Path) -> None:
-    with server.stream(f"/v1/imports/{job['id']}/rejects") as answer, target.open("wb") as file:
-        for block in answer.iter_bytes():
-            file.write(block)
+def _save_rejects(server: api.Api, job: dict[str, Any], targets: Mapping[str, Path | None]) -> None:
+    """Write the rejects to those files that were asked for, by their formats."""
+    for format_, target in targets.items():
+        if target is None:
+            continue
+        path = f"/v1/imports/{job['id']}/rejects"
+        with server.stream(path, format=format_) as answer, target.open("wb") as file:
+            for block in answer.iter_bytes():
+                file.write(block)

@@ -1,8 +1,11 @@
 """Imports one after another, over HTTP: what is rejected comes back and is mended, columns grow, doubts are told."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.client import Client, Json
+from cli.stack import Stack
+from tests.client import Client, Json, reckoner
 
 pytestmark = pytest.mark.stack
 
@@ -44,6 +47,23 @@ def test_rejected_rows_are_downloaded_mended_and_imported_again(client: Client) 
     assert _counts(_imported(client, "orders", mended)) == (2, 0, 0, 0)
     right = content.replace("much", "20").replace("soon", "2024-01-03")
     assert _counts(_imported(client, "orders", right)) == (0, 0, 3, 0)
+
+
+def test_rejected_rows_are_mended_on_the_command_line(client: Client, stack: Stack, tmp_path: Path) -> None:
+    file, wrong, rows = (tmp_path / name for name in ("orders.csv", "wrong.csv", "rows.csv"))
+    file.write_text(ORDERS + "1,a,2024-01-01,10,1\n2,b,2024-01-02,much,2\n")
+
+    def run(*arguments: str) -> str:
+        done = reckoner(stack, "import", *arguments, "--as", "orders", key=client.key)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    assert "1 rejected" in run(str(file), "--max-rejects", "1", "--rejects", str(wrong), "--mend", str(rows))
+    assert "bad-number" in wrong.read_text()
+    rows.write_text(rows.read_text().replace("much", "20"))
+    assert "1 inserted, 0 updated, 0 unchanged, 0 rejected" in run(str(rows))
+    early = reckoner(stack, "import", str(file), "--mend", str(rows), "--no-wait", key=client.key)
+    assert early.returncode == 2, "there is nothing to write yet"
 
 
 def test_a_further_column_grows_and_the_table_stays_readable(client: Client) -> None:
