@@ -1,5 +1,7 @@
 """Reports by e-mail, taken by a real mail server and read as a mail program would read them."""
 
+import email
+import email.policy
 import io
 import ssl
 import uuid
@@ -229,6 +231,28 @@ def test_a_subject_is_one_line() -> None:
     message = by_email.compose(delivery, by_email.Content("A\r\nBcc: eve@example.com", "text"), sender="r@example.com")
     assert message["Subject"] == "A Bcc: eve@example.com"
     assert message["Bcc"] is None
+
+
+ENCODED = "=?utf-8?q?Q3=0d=0aBcc:_eve@example.com=0d=0aContent-Type:_text/html=0d=0a=0d=0a<b>Pay</b>?="
+
+
+@pytest.mark.parametrize("text", [ENCODED, f"Yours {ENCODED} truly", f"é {ENCODED}", "=\x00?utf-8?q?a=0d=0aBcc:_b?="])
+def test_an_encoded_word_in_a_subject_is_text(text: str) -> None:
+    delivery = Delivery(id=uuid.uuid4(), target={"to": "ada@example.com"})
+    sent = by_email.compose(delivery, by_email.Content(text, "The report."), sender="r@example.com").as_bytes()
+    got = email.message_from_bytes(sent, policy=email.policy.default)
+    assert (got["Bcc"], got.get_content_type(), got["X-Reckoner-Delivery"]) == (None, "text/plain", str(delivery.id))
+    assert "utf-8?q?" in got["Subject"]
+    assert got.get_content().strip() == "The report."
+
+
+def test_an_address_holds_no_encoded_word(caller: Caller) -> None:
+    address = "=?utf-8?q?a=0d=0aBcc=3a_eve?=@example.com"
+    delivery = Delivery(id=uuid.uuid4(), target={"to": address})
+    with pytest.raises(ValueError, match="none that mail can be sent to"):
+        by_email.compose(delivery, by_email.Content("A", "text"), sender="r@example.com")
+    asked = {"type": "rfm", "deliveries": [{"channel": "email", "to": [address]}]}
+    assert caller.post("/v1/reports", asked).status_code == 422
 
 
 def test_the_connection_is_protected_before_the_password_is_told(

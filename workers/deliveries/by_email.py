@@ -7,6 +7,7 @@ import email.utils
 import smtplib
 import socket
 import ssl
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 20.0
 PICTURES_SHOWN = 3
 LONGEST_SUBJECT = 150
+# How an encoded word begins: `=?utf-8?q?…?=`.
+ENCODED_WORD = "=?"
+# Control characters, half pairs, ends of lines and paragraphs.
+NOT_SHOWN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 PERMANENT = 500
 MEDIA_TYPES = {
     "csv": ("text", "csv"),
@@ -88,8 +93,10 @@ def compose(delivery: Delivery, content: Content, *, sender: str) -> email.messa
     """
     message = email.message.EmailMessage(policy=email.policy.SMTP)
     message["From"] = sender
+    if ENCODED_WORD in delivery.target["to"]:
+        raise ValueError("The address is none that mail can be sent to.")
     message["To"] = delivery.target["to"]
-    message["Subject"] = " ".join(content.subject.split())[:LONGEST_SUBJECT]
+    message["Subject"] = _one_line(content.subject)
     message["Date"] = email.utils.localtime()
     domain = email.utils.parseaddr(sender)[1].rpartition("@")[2] or "localhost"
     message["Message-ID"] = f"<{delivery.id}@{domain}>"
@@ -106,6 +113,15 @@ def compose(delivery: Delivery, content: Content, *, sender: str) -> email.messa
         main, sub = MEDIA_TYPES[fmt]
         message.add_attachment(data, maintype=main, subtype=sub, filename=name)
     return message
+
+
+def _one_line(text: str) -> str:
+    """Return text as it may stand in a header, whoever chose it.
+
+    The standard library decodes an encoded word that it finds in what is to be a header, and sends the line breaks in it.
+    """
+    printable = "".join(" " if unicodedata.category(sign) in NOT_SHOWN else sign for sign in text)
+    return " ".join(printable.split()).replace(ENCODED_WORD, "= ?")[:LONGEST_SUBJECT]
 
 
 def _content(delivery: Delivery, configured: Settings) -> Content:
