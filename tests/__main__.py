@@ -3,8 +3,8 @@
 The unit tests use a processor, the others mostly wait for the stack, so the whole takes less time together. What fails is run
 a second time, alone, when the others have ended, and must pass then: a test that had to wait too long for a processor says
 nothing about the code. Which ones these were is the last thing said, so that they are mended. Lost or doubled jobs are no
-matter of waiting: a failure in the chaos tests is never tried again, nor are more failures than a few. Nor does a process that
-has said what became of its tests, and does not end, hold the others up for ever.
+matter of waiting: a failure in the chaos tests is never tried again, nor are more failures than a few. A process that has
+said what became of its tests and does not end is killed, and named as well.
 """
 
 import subprocess
@@ -102,14 +102,16 @@ def _run_together(folder: Path) -> list[Outcome]:
 
 
 def _end_of(process: subprocess.Popen[bytes], report: Path) -> int:
-    """Wait for the end of a process and return its exit code; one that has reported long ago is killed."""
+    """Wait for the end of a process and return its exit code; one that has reported long ago is killed, and its report counts."""
     while True:
         try:
             return process.wait(LOOK_SECONDS)
         except subprocess.TimeoutExpired:
             if report.exists() and time.time() - report.stat().st_mtime > ENDING_SECONDS:
-                _say(f"killed, because a thread or a process of a test is left over: {process.args!r}")
                 process.kill()
+                process.wait()
+                _say(f"UNSTEADY, to be mended: its tests had ended, and the process had not: {process.args!r}")
+                return TESTS_FAILED if _failed(report) else 0
 
 
 def _ignored(names: tuple[str, ...]) -> tuple[str, ...]:
