@@ -145,3 +145,14 @@ def subscribed(ready: web_api.Caller) -> Iterator[web_api.Caller]:
         )
     yield ready
     receiver_.empty_outbox()
+
+
+@pytest.fixture
+def mail(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """E-mail may be sent; nobody does."""
+    for name, value in {"SMTP_HOST": "127.0.0.1", "MAIL_FROM": "reports@example.com"}.items():
+        monkeypatch.setenv(name, value)
+    settings.load.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.load.cache_clear()

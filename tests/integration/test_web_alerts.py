@@ -37,16 +37,6 @@ def _alone(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(publisher._Broker, "away_until", math.inf)
 
 
-@pytest.fixture
-def mail(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, value in {"SMTP_HOST": "127.0.0.1", "MAIL_FROM": "reports@example.com"}.items():
-        monkeypatch.setenv(name, value)
-    settings.load.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.load.cache_clear()
-
-
 def alert(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**SILENT, "name": "Second", **changes}.items() if value is not None}
 

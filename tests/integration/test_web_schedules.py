@@ -239,6 +239,25 @@ def test_others_ids_and_scopes(ready: web_api.Caller) -> None:
     assert web_api.another_key(ready, Scope.SCHEDULES).get(here).status_code == 200
 
 
+@pytest.mark.usefixtures("mail")
+def test_receivers_are_named_by_whoever_may_read_the_report(ready: web_api.Caller) -> None:
+    weak = web_api.another_key(ready, Scope.SCHEDULES)
+    strong = web_api.another_key(ready, Scope.SCHEDULES, Scope.REPORTS_READ, Scope.WEBHOOKS)
+    mail = {"deliveries": [{"channel": "email", "to": ["eve@example.com"]}]}
+    for path in ("/v1/schedules", "/v1/schedules?dry_run=true"):
+        for short in (weak, web_api.another_key(ready, Scope.SCHEDULES, Scope.WEBHOOKS)):
+            refused = short.post(path, MONTHLY | mail)
+            assert (refused.status_code, refused.json["type"]) == (403, "/docs/problems/insufficient-scope")
+    schedule = strong.post("/v1/schedules", MONTHLY | mail).json
+    here = f"/v1/schedules/{schedule['id']}"
+    # What is there may stay, and may go; it is no other that it sends to.
+    assert weak.patch(here, {"name": "Another"}).status_code == 200
+    others = {"deliveries": [{"channel": "email", "to": ["eve@example.com", "mallory@example.com"]}]}
+    assert weak.patch(here, others).status_code == 403
+    assert weak.patch(here, {"deliveries": schedule["deliveries"]}).status_code == 200
+    assert weak.patch(here, {"deliveries": None}).status_code == 200
+
+
 def test_lists_are_filtered_and_paged(ready: web_api.Caller) -> None:
     names = [made(ready, name=f"Number {number % 2}")["name"] for number in range(5)]
     first = ready.get("/v1/schedules?limit=3").json

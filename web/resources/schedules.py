@@ -47,6 +47,7 @@ def create() -> flask.Response:
     options = query.read(shapes.CreateQuery)
     raw = json_body.read()
     request = json_body.validated(shapes.ScheduleRequest, raw)
+    _demand_naming(raw.get("deliveries"))
     key = idempotency_key.bind(idempotency_key.given(), {"body": raw})
     if options.dry_run:
         return _preview_of(request, count=shapes.PreviewQuery().n)
@@ -100,9 +101,11 @@ def change(schedule_id: str) -> flask.Response:
     with session.transaction() as db:
         schedule = schedule_views.find(db, schedule_id, lock=True)
         _demand_match(schedule)
-        request = json_body.validated(
-            shapes.ScheduleRequest, schedule_views.merged(schedule_views.document(schedule), patch)
-        )
+        document = schedule_views.document(schedule)
+        wanted = schedule_views.merged(document, patch)
+        request = json_body.validated(shapes.ScheduleRequest, wanted)
+        if wanted.get("deliveries") != document.get("deliveries"):
+            _demand_naming(wanted.get("deliveries"))
         schedule_views.apply(db, schedule, request, now=schedules.now(db))
         db.flush()
         shown = schedule_views.shown(db, [schedule])[0]
@@ -247,6 +250,13 @@ def _new_job(db: Session, schedule_id: str, request: shapes.RunRequest) -> NewJo
 
 def _etag(revision: int) -> str:
     return f"r{revision}"
+
+
+def _demand_naming(deliveries: object) -> None:
+    """Let a report go only to receivers that are named by whoever may read it, and may decide who is told."""
+    if deliveries:
+        auth.demand(Scope.REPORTS_READ)
+        auth.demand(Scope.WEBHOOKS)
 
 
 def _demand_match(schedule: Schedule) -> None:
