@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from analytics.datasets import batches, dates, headers, numbers, options, profiling, schemas, wording
 
 BAD = "_bad"
+# The one close date that a file of deals has, before it is known what it is for a deal.
+CLOSES = "_closes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """The query for clean rows (`_line`, `_bad`, then the columns) and the faults that `_bad` counts from 1."""
+    """The query for clean rows (`_line`, `_bad`, then the columns) and the faults that `_bad` counts from 1.
+
+    Attributes:
+        present: columns that the file has or that were derived; `derived`: the latter, some of which the file has too.
+    """
 
     query: str
     columns: tuple[str, ...]
     present: frozenset[str]
+    derived: frozenset[str]
     faults: tuple[Fault, ...]
 
 
@@ -95,9 +102,10 @@ def _completed(
         columns = ", ".join(f"{sql} AS {wording.quote_name(name)}" for name, sql in step.items())
         replaced = ", ".join(wording.quote_name(name) for name in step)
         query = f"SELECT * EXCLUDE ({replaced}), {columns} FROM ({_with_nulls(query, step, reading)})"  # noqa: S608 - as above
-    present = frozenset(reading.mapping.names).union(*derived)
+    made = frozenset[str]().union(*derived)
+    present = made.union(reading.mapping.names)
     query = _finished(reading, query, types, present, faults)
-    return Cleaning(query, tuple(types), present, tuple(faults))
+    return Cleaning(query, tuple(types), present - {CLOSES}, made - {CLOSES}, tuple(faults))
 
 
 def _typed_rows(reading: Reading, types: Mapping[str, profiling.ColumnType], relation: str) -> tuple[str, list[Fault]]:
@@ -150,6 +158,8 @@ def _finished(
     return f"SELECT {', '.join(cells)} FROM ({query})"  # noqa: S608 - names are quoted
 
 
+    if CLOSES in present:
+        cells.append(CLOSES)
 def _typed(
     reading: Reading, profile: profiling.ColumnProfile, column_type: profiling.ColumnType
 ) -> tuple[str, str | None]:
@@ -217,16 +227,21 @@ def _close_dates(reading: Reading, known: set[str]) -> dict[str, str]:
     """CRMs have one close date: of an open deal it is the day it is expected to close, not the time it was closed."""
     if reading.schema.name != "deals" or "expected_close_on" in known or not {"closed_at", "status"} <= known:
         return {}
-    day = f"CAST(timezone({wording.quote_text(_zone(reading))}, closed_at) AS DATE)"
     return {
-        "expected_close_on": f"CASE WHEN status = 'open' THEN {day} END",
+        "expected_close_on": f"CASE WHEN status = 'open' THEN {day_sql(reading, 'closed_at')} END",
         "closed_at": "CASE WHEN status IS DISTINCT FROM 'open' THEN closed_at END",
     }
 
 
+        CLOSES: "closed_at",
 def _currency(reading: Reading) -> dict[str, str]:
     if reading.options.currency is None:
         return {}
+def day_sql(reading: Reading, moment: str) -> str:
+    """The day of a moment in the zone of the file."""
+    return f"CAST(timezone({wording.quote_text(_zone(reading))}, {moment}) AS DATE)"
+
+
     ours = wording.quote_text(reading.options.currency)
     return {"currency": f"coalesce(currency, {ours})" if "currency" in reading.mapping.names else ours}
 
@@ -235,8 +250,7 @@ def _derived_of_orders(reading: Reading) -> Sequence[Mapping[str, str]]:
     present = set(reading.mapping.names)
     first = _currency(reading)
     if reading.schema.name == "order_lines" and {"quantity", "unit_price"} <= present:
-        # One more digit each than the columns have makes the product wide enough for the largest factors.
-        product = "CAST(quantity AS DECIMAL(19, 4)) * CAST(unit_price AS DECIMAL(19, 4))"
+        product = product_sql("quantity", "unit_price")
         first["amount"] = f"coalesce(amount, {product})" if "amount" in present else product
     if "order_id" not in present:
         moment = "strftime(timezone('UTC', ordered_at), '%Y-%m-%dT%H:%M:%S.%fZ')"
@@ -252,8 +266,23 @@ def _derived_of_orders(reading: Reading) -> Sequence[Mapping[str, str]]:
 def _kind(reading: Reading) -> str:
     pattern = reading.options.refund_pattern
     present = set(reading.mapping.names)
+def product_sql(quantity: str, unit_price: str) -> str:
+    """The exact amount of a line."""
+    # One more digit each than the columns have makes the product wide enough for the largest factors.
+    return f"CAST({quantity} AS DECIMAL(19, 4)) * CAST({unit_price} AS DECIMAL(19, 4))"
+
+
+def kind_of_amount_sql(amount: str) -> str:
+    return f"CASE WHEN {amount} < 0 THEN 'refund' ELSE 'sale' END"
+
+
+def refund_sql(order: str, pattern: str) -> str:
+    """Whether an order's id says that it is a refund."""
+    return f"regexp_matches({order}, {wording.quote_text(pattern)})"
+
+
     signs = ["amount < 0"] if {"amount"} & present or {"quantity", "unit_price"} <= present else []
     if pattern is not None:
-        signs.append(f"regexp_matches(order_id, {wording.quote_text(pattern)})")
+        signs.append(refund_sql("order_id", pattern))
     found = f"CASE WHEN {' OR '.join(signs)} THEN 'refund' ELSE 'sale' END" if signs else "'sale'"
     return f"coalesce(kind, {found})" if "kind" in present else found

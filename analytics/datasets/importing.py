@@ -22,6 +22,7 @@ from analytics.datasets import (
     delimited,
     header_doubts,
     headers,
+    inheriting,
     merging,
     options,
     plain,
@@ -302,8 +303,9 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
         key_fault = cleaning.Fault(", ".join(staged.reading.schema.key), "'duplicate-key'", "NULL")
         faults = (*clean.faults, key_fault)
         rows = _clean_rows(staged, types, clean)
-        key = staged.reading.schema.key
-        merger = merging.Merger(connection, folder, rows, key, types, clean.present, table.files, following.enter)
+        updates = inheriting.updates(staged.reading, clean.derived)
+        key, said = staged.reading.schema.key, clean.present
+        merger = merging.Merger(connection, folder, rows, key, types, said, updates, table.files, following.enter)
         alone = merger.prepare(staged.options.mode, duplicate=len(faults))
         rejects = rejecting.write(connection, staged.text, faults=faults, mapping=staged.reading.mapping, folder=folder)
         rejecting.refuse_too_many(rejects, read=staged.rows_read, share=staged.options.max_rejects)

@@ -60,6 +60,7 @@ class Merger:
 
     Attributes:
         present: columns that the file has or that were derived; an update leaves the others as they are.
+        updates: of columns that the file lacks, what becomes of them where a row exists, over the new row and the stored one.
         files: the table's current files.
         enter: is told what begins.
     """
@@ -70,6 +71,7 @@ class Merger:
     key: tuple[str, ...]
     types: Mapping[str, profiling.ColumnType]
     present: frozenset[str]
+    updates: Mapping[str, str]
     files: tuple[str, ...]
     enter: Callable[[steps.Phase], None] = lambda _: None
 
@@ -210,7 +212,7 @@ class Merger:
     def _match(self, which: str) -> tuple[int, int]:
         """`matched`: rows of the file whose key the table has. How many there are, and how many differ."""
         differs = " OR ".join(
-            f"r.{wording.quote_name(name)} IS DISTINCT FROM t.{wording.quote_name(name)}"
+            f"{self._updated(name)} IS DISTINCT FROM t.{wording.quote_name(name)}"
             for name in self.types
             if name in self.present and name not in self.key
         )
@@ -244,14 +246,19 @@ class Merger:
         """The rows that are new, and those that take the place of others."""
         known = f"SELECT {batches.LINE} FROM matched"  # noqa: S608 - names of ours
         inserts = f"SELECT {self._names()} FROM ranked WHERE _last AND {batches.LINE} NOT IN ({known})"  # noqa: S608 - as above
-        if self.present >= set(self.types):
+        if self.present >= set(self.types) and not self.updates:
             return f"{inserts} UNION ALL SELECT {self._names()} FROM changed"  # noqa: S608 - as above
         # What the file does not say stays as the table has it.
-        cells = ", ".join(
-            f"{'r' if name in self.present else 't'}.{wording.quote_name(name)}" for name in map(str, self.types)
-        )
+        cells = ", ".join(self._updated(name) for name in self.types)
         updates = f"SELECT {cells} FROM changed AS r JOIN current AS t ON {self._same_key('r', 't')}"  # noqa: S608 - as above
         return f"{inserts} UNION ALL {updates}"
+
+    def _updated(self, name: str) -> str:
+        """SQL of what a column of a stored row becomes."""
+        quoted = wording.quote_name(name)
+        if name in self.updates:
+            return f"CAST({self.updates[name]} AS {cleaning.sql_type(self.types[name])})"
+        return f"{'r' if name in self.present else 't'}.{quoted}"
 
     def _write(self, name: str, query: str) -> tuple[Path, ...]:
         """The rows of a query as Parquet files of bounded size; no file where there are no rows."""
