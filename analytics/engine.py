@@ -14,7 +14,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr import operations as ops
 from ibis.expr import types as ir
 
-from analytics.datasets import schemas
+from analytics.datasets import dates, schemas, wording
 
 _IBIS_TYPES = {
     schemas.ColumnKind.TEXT: "string",
@@ -24,6 +24,11 @@ _IBIS_TYPES = {
     schemas.ColumnKind.BOOL: "boolean",
 }
 
+
+_TIMED = frozenset({"DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"})
+# A version of a dataset never changes, so what was found out about it is remembered.
+MOST_REMEMBERED = 1_000
+_FAR_COLUMNS: dict["Snapshot", tuple[str, ...]] = {}
 
 # DuckDB's words for those of Ibis's types that it does not read.
 _DUCKDB_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "timestamp('UTC', 6)": "TIMESTAMPTZ"}
@@ -125,6 +130,7 @@ def _open_table(backend: Backend, snapshot: Snapshot) -> ir.Table:
         relation = backend.con.sql(f"SELECT {nulls} WHERE false")
     else:
         relation = backend.con.read_parquet(list(snapshot.files), union_by_name=True, hive_partitioning=False)
+        relation = _without_far_dates(relation, snapshot)
     relation.create_view(snapshot.dataset)
     # Named to Ibis with the schema DuckDB gave: asking for it through Ibis would run a deprecated call.
     schema = ibis.schema(
@@ -133,6 +139,26 @@ def _open_table(backend: Backend, snapshot: Snapshot) -> ir.Table:
     table = ops.DatabaseTable(name=snapshot.dataset, schema=schema, source=backend).to_expr()
     missing = {name: ibis.null().cast(kind) for name, kind in canonical.items() if name not in schema}
     return table.mutate(**missing) if missing else table
+
+
+def _without_far_dates(relation: duckdb.DuckDBPyRelation, snapshot: Snapshot) -> duckdb.DuckDBPyRelation:
+    """Return the rows with no date where theirs is one that no calendar can reckon with.
+
+    Imports reject such dates, but tables of older releases may have them.
+    """
+    if snapshot not in _FAR_COLUMNS:
+        if len(_FAR_COLUMNS) >= MOST_REMEMBERED:
+            _FAR_COLUMNS.clear()
+        _FAR_COLUMNS[snapshot] = _far_columns(relation)
+    columns = map(wording.quote_name, _FAR_COLUMNS[snapshot])
+    nulled = ", ".join(f"CASE WHEN NOT {dates.far_sql(name)} THEN {name} END AS {name}" for name in columns)
+    return relation.project(f"* REPLACE ({nulled})") if nulled else relation
+
+
+def _far_columns(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
+    """Return the columns that have such dates. What files say of their values answers it without reading any."""
+    timed = [name for name, kind in zip(relation.columns, relation.types, strict=True) if str(kind) in _TIMED]
+    return tuple(name for name in timed if relation.filter(dates.far_sql(wording.quote_name(name))).limit(1).fetchall())
 
 
 def _canonical_types(dataset: str) -> dict[str, str]:

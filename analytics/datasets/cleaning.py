@@ -122,11 +122,14 @@ def _typed_rows(reading: Reading, types: Mapping[str, profiling.ColumnType], rel
             written = f"{BAD}{len(faults)}"
             cells.append(f"{profile.value} AS {written}")
             bad.append((written, f"WHEN {name} IS NULL AND {written} IS NOT NULL THEN {len(faults)}"))
+            if types[profile.name].kind in (schemas.ColumnKind.DATE, schemas.ColumnKind.TIMESTAMP):
+                faults.append(Fault(profile.name, "'out-of-range'", profile.value))
+                bad.append((written, f"WHEN {dates.far_sql(name)} THEN {len(faults)}"))
     query = f"SELECT {', '.join(cells)} FROM {relation}"  # noqa: S608 - names and texts are quoted
     if not bad:
         return f"SELECT *, NULL AS {BAD} FROM ({query})", faults  # noqa: S608 - as above
     arms = " ".join(arm for _, arm in bad)
-    dropped = ", ".join(written for written, _ in bad)
+    dropped = ", ".join(dict.fromkeys(written for written, _ in bad))
     return f"SELECT * EXCLUDE ({dropped}), CASE {arms} END AS {BAD} FROM ({query})", faults  # noqa: S608 - as above
 
 
@@ -155,11 +158,11 @@ def _finished(
     for name, column_type in types.items():
         value = wording.quote_name(name) if name in present else "NULL"
         cells.append(f"CAST({value} AS {sql_type(column_type)}) AS {wording.quote_name(name)}")
+    if CLOSES in present:
+        cells.append(CLOSES)
     return f"SELECT {', '.join(cells)} FROM ({query})"  # noqa: S608 - names are quoted
 
 
-    if CLOSES in present:
-        cells.append(CLOSES)
 def _typed(
     reading: Reading, profile: profiling.ColumnProfile, column_type: profiling.ColumnType
 ) -> tuple[str, str | None]:
@@ -230,18 +233,18 @@ def _close_dates(reading: Reading, known: set[str]) -> dict[str, str]:
     return {
         "expected_close_on": f"CASE WHEN status = 'open' THEN {day_sql(reading, 'closed_at')} END",
         "closed_at": "CASE WHEN status IS DISTINCT FROM 'open' THEN closed_at END",
+        CLOSES: "closed_at",
     }
 
 
-        CLOSES: "closed_at",
-def _currency(reading: Reading) -> dict[str, str]:
-    if reading.options.currency is None:
-        return {}
 def day_sql(reading: Reading, moment: str) -> str:
     """The day of a moment in the zone of the file."""
     return f"CAST(timezone({wording.quote_text(_zone(reading))}, {moment}) AS DATE)"
 
 
+def _currency(reading: Reading) -> dict[str, str]:
+    if reading.options.currency is None:
+        return {}
     ours = wording.quote_text(reading.options.currency)
     return {"currency": f"coalesce(currency, {ours})" if "currency" in reading.mapping.names else ours}
 
@@ -263,9 +266,6 @@ def _derived_of_orders(reading: Reading) -> Sequence[Mapping[str, str]]:
     return [step for step in (first, second) if step]
 
 
-def _kind(reading: Reading) -> str:
-    pattern = reading.options.refund_pattern
-    present = set(reading.mapping.names)
 def product_sql(quantity: str, unit_price: str) -> str:
     """The exact amount of a line."""
     # One more digit each than the columns have makes the product wide enough for the largest factors.
@@ -281,6 +281,9 @@ def refund_sql(order: str, pattern: str) -> str:
     return f"regexp_matches({order}, {wording.quote_text(pattern)})"
 
 
+def _kind(reading: Reading) -> str:
+    pattern = reading.options.refund_pattern
+    present = set(reading.mapping.names)
     signs = ["amount < 0"] if {"amount"} & present or {"quantity", "unit_price"} <= present else []
     if pattern is not None:
         signs.append(refund_sql("order_id", pattern))

@@ -117,13 +117,14 @@ class _Table:
         """Say how many rows were found, and show the newest."""
         moment, amount = MOMENTS[self._dataset], AMOUNTS.get(self._dataset)
         span = f"min({moment}), max({moment})" if moment in self._columns else "NULL, NULL"
-        query = f"SELECT count(*), {span} FROM {self._found}"  # noqa: S608 - names of ours
-        ((count, first, last),) = self._connection.execute(query).fetchall()
+        # As text at once: tables of older releases may have dates that Python has not.
+        found = self._table(f"SELECT count(*), {span} FROM {self._found}")  # noqa: S608 - names of ours
+        ((count,), (first,), (last,)) = map(cells.values, found.columns)
         return {
             "dataset": self._dataset,
             "rows": count,
-            "first_at": _moment(first),
-            "last_at": _moment(last),
+            "first_at": first,
+            "last_at": last,
             "money": self._money(amount) if amount in self._columns else [],
             "data": self._newest(most_rows),
         }
@@ -182,7 +183,3 @@ def _objects(rows: pa.Table) -> list[Json]:
     names: Iterable[str] = rows.column_names
     columns = [cells.values(column) for column in rows.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _moment(value: Any) -> str | None:
-    return None if value is None else value.isoformat().replace("+00:00", "Z")

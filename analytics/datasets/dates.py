@@ -14,7 +14,9 @@ ISO_ZONED = ISO_NAIVE + r" ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
 # What a cast understands as it is; the other spellings of a zone have to be rewritten for it.
 ISO_PLAIN = ISO_NAIVE + r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 PREPONDERANCE = 10
+# What is stored lies in these years, so that every calendar can reckon with it and every zone still shows it as a day.
 FIRST_YEAR = 1000
+LAST_YEAR = 2999
 
 TIMES = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
 JOINS = (" ", "T", ", ")
@@ -97,6 +99,16 @@ def date_sql(value: str, plan: DatePlan, zone: str) -> str:
     if plan.formats:
         return f"CAST({_strptime(value, plan.formats)} AS DATE)"
     return f"CAST(TRY_CAST({value} AS TIMESTAMP) AS DATE)"
+
+
+def far_sql(value: str) -> str:
+    """Whether a date or a moment lies outside of the years that are stored."""
+    return f"({value} < DATE '{FIRST_YEAR}-01-01' OR {value} >= DATE '{LAST_YEAR + 1}-01-01')"
+
+
+def near_sql(value: str) -> str:
+    """Whether a date or a moment lies inside of those years, in whichever zone it may be."""
+    return f"({value} >= DATE '{FIRST_YEAR}-01-02' AND {value} < DATE '{LAST_YEAR}-12-31')"
 
 
 def in_zone(naive: str, zone: str) -> str:

@@ -3,6 +3,7 @@
 The SQL is made of the expressions that clean staged text, so that a value is the same whichever way it went.
 """
 
+import datetime as dt
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from analytics.datasets import dates, letters, numbers, profiling, schemas, word
 ENGINE_MEMORY = "128MB"
 NAIVE = pa.timestamp("us")
 UTC = pa.timestamp("us", "UTC")
+# The same days as those of `dates.near_sql`.
+FIRST_NEAR, LAST_NEAR = dt.date(dates.FIRST_YEAR, 1, 2), dt.date(dates.LAST_YEAR, 12, 31)
 
 
 class Screen(enum.Enum):
@@ -70,7 +73,8 @@ class Form:
                 case Screen.NUMBER | Screen.FURTHER_NUMBER:
                     return pc.cast(text, self.type) if self._are_numbers(seen) else None
                 case Screen.TIME:
-                    return pc.cast(text, self.parsed or self.type).cast(self.type) if seen.all_have_minutes() else None
+                    times = pc.cast(text, self.parsed or self.type) if seen.all_have_minutes() else None
+                    return times.cast(self.type) if times is not None and _are_near(times) else None
                 case Screen.NONE:
                     return None
         except pa.ArrowInvalid:
@@ -145,22 +149,34 @@ def of_number(value: str, type_: profiling.ColumnType, *, further: bool) -> Form
     )
 
 
+def _are_near(times: pa.Array) -> bool:
+    """Whether all lie inside of the years that are stored, in whichever zone; compared as numbers, for Python has not all."""
+    first, last = (pa.scalar(day, pa.date32()).cast(times.type).value for day in (FIRST_NEAR, LAST_NEAR))
+    least, most = pc.min_max(times).values()
+    return not least.is_valid or bool(first <= least.value and most.value < last)
+
+
 def of_time(value: str, *, zoned: bool, zone: str) -> Form:
     """Times in ISO 8601, with a zone or without; those without keep the clock they were written by, if it is not UTC's."""
     if zoned:
-        return Form(Screen.TIME, UTC, value, _where_shaped(value, dates.ISO_PLAIN, f"TRY_CAST({value} AS TIMESTAMPTZ)"))
+        return Form(Screen.TIME, UTC, value, _time_where_shaped(value, dates.ISO_PLAIN, "TIMESTAMPTZ"))
     shape = f"{dates.ISO_DATE}|{dates.ISO_NAIVE}"
-    naive = _where_shaped(value, shape, f"TRY_CAST({value} AS TIMESTAMP)")
+    naive = _time_where_shaped(value, shape, "TIMESTAMP")
     return Form(Screen.TIME, UTC if zone == "UTC" else NAIVE, value, naive, parsed=NAIVE)
 
 
 def of_date(value: str) -> Form:
-    return Form(Screen.TIME, pa.date32(), value, _where_shaped(value, dates.ISO_DATE, f"TRY_CAST({value} AS DATE)"))
+    return Form(Screen.TIME, pa.date32(), value, _time_where_shaped(value, dates.ISO_DATE, "DATE"))
 
 
 def of_bool(value: str) -> Form:
     typed = f"CASE lower({value}) WHEN 'true' THEN true WHEN 'false' THEN false END"
     return Form(Screen.NONE, pa.bool_(), value, typed)
+
+
+def _time_where_shaped(value: str, shape: str, sql_type: str) -> str:
+    typed = f"TRY_CAST({value} AS {sql_type})"
+    return _where_shaped(value, shape, f"CASE WHEN {dates.near_sql(typed)} THEN {typed} END")
 
 
 def _where_shaped(value: str, shape: str, typed: str) -> str:

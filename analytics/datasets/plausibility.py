@@ -76,9 +76,18 @@ def _may_lie_outside(files: Sequence[Path], column: str, latest: dt.date) -> boo
             if statistics is None or not statistics.has_min_max:
                 if statistics is None or statistics.null_count != metadata.row_group(group).num_rows:
                     return True
-            elif _day(statistics.min) < EARLIEST or _day(statistics.max) > latest:
+            elif not _lies_within(statistics, latest):
                 return True
     return False
+
+
+def _lies_within(statistics: pq.Statistics, latest: dt.date) -> bool:
+    try:
+        first, last = _day(statistics.min), _day(statistics.max)
+    except (OverflowError, ValueError):
+        # Rows of older versions may have dates that Python has not.
+        return False
+    return first >= EARLIEST and last <= latest
 
 
 def _day(value: dt.date | dt.datetime) -> dt.date:

@@ -250,8 +250,8 @@ def _questions(column: schemas.DatasetColumn | None) -> dict[str, str]:
         asked |= {"ints": _matching(INT_SHAPE), "decimals": _matching(DECIMAL_SHAPE)}
         asked |= {"bools": "count(*) FILTER (WHERE lower({v}) IN ('true', 'false'))"}
     if kind in (None, schemas.ColumnKind.TIMESTAMP, schemas.ColumnKind.DATE):
-        # Nobody promised that a further column has dates, so 2011-02-30 makes it text instead of rejecting the row.
-        valid = " AND TRY_CAST({v} AS TIMESTAMPTZ) IS NOT NULL" if column is None else ""
+        # Nobody promised that a further column has dates, so 2011-02-30 or 9999-12-31 makes it text instead of rejecting the row.
+        valid = f" AND {dates.near_sql('TRY_CAST({v} AS TIMESTAMPTZ)')}" if column is None else ""
         asked |= {
             "iso_date": _matching(dates.ISO_DATE, valid),
             "iso_naive": _matching(dates.ISO_NAIVE, valid),
