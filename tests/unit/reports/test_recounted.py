@@ -18,13 +18,21 @@ Orders = Sequence[Mapping[str, Any]]
 
 NOTHING = Decimal(0)
 BINS = 4
-# Around the ends of months and the days on which clocks change in these zones.
-START = dt.datetime(2024, 2, 27, tzinfo=dt.UTC)
+# Ends of months, and days on which clocks change in these zones.
+DAYS = [
+    dt.datetime(2024, month, day, tzinfo=dt.UTC)
+    for month, day in ((2, 1), (2, 29), (3, 1), (3, 10), (3, 31), (4, 1), (4, 7), (5, 1), (6, 1))
+]
+MOMENTS = st.builds(
+    lambda day, half_hours: day + dt.timedelta(minutes=30 * half_hours),
+    st.sampled_from(DAYS),
+    st.integers(-48, 48),
+)
 ZONES = st.sampled_from(["America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Europe/London"])
 MADE = st.lists(
     st.tuples(
         st.sampled_from(["anna", "bert", "cleo", "dora", None]),
-        st.integers(0, 120 * 48),
+        MOMENTS,
         st.decimals("-300", "500", places=2),
     ),
     min_size=1,
@@ -38,17 +46,17 @@ PLAIN = hypothesis.settings(
 )
 
 
-def orders_of(made: Sequence[tuple[str | None, int, Decimal]]) -> Orders:
+def orders_of(made: Sequence[tuple[str | None, dt.datetime, Decimal]]) -> Orders:
     return [
         {
             "order_id": f"o{number:02}",
             "customer_id": customer,
-            "ordered_at": START + dt.timedelta(minutes=30 * half_hours),
+            "ordered_at": moment,
             "amount": amount,
             "currency": "GBP",
             "kind": "refund" if amount < 0 else "sale",
         }
-        for number, (customer, half_hours, amount) in enumerate(made)
+        for number, (customer, moment, amount) in enumerate(made)
     ]
 
 
