@@ -57,6 +57,7 @@ def create_app() -> flask.Flask:
     # An address has one spelling: a redirect to the right one would lose the body of a POST.
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = converters.Id
+    app.url_map.converters["customer"] = converters.CustomerId
     request_log.register(app)
     errors.register(app)
     compressed_answers.register(app)

@@ -2,6 +2,7 @@
 
 import csv
 import html
+import io
 import json
 import re
 import unicodedata
@@ -9,6 +10,8 @@ import urllib.parse
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from analytics.datasets import persons
 
 ERASED = "[erased]"
 # A shorter id is found only where it is a whole value: "17" is in every other sentence.
@@ -84,7 +87,7 @@ class Mention:
         return frozenset(_encoded(text, encoding) for text in texts for encoding in ENCODINGS) - {b""}
 
     def _is(self, text: str) -> bool:
-        return text.strip() == self.customer_id
+        return persons.canonical(text) == self.customer_id
 
     def _is_cell_of(self, text: str) -> bool:
         if not {",", ";", "\t"}.intersection(text):
@@ -121,6 +124,7 @@ def _encoded(text: str, encoding: str) -> bytes:
 
 def _cells(text: str, delimiter: str) -> list[str]:
     try:
-        return [cell for row in csv.reader(text.splitlines(), delimiter=delimiter) for cell in row]
+        # With line ends as they are: an id may have some, in quotes.
+        return [cell for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) for cell in row]
     except csv.Error:
         return text.split(delimiter)

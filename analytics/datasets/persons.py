@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from analytics.datasets import wording
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -58,5 +60,8 @@ PARENTS: Mapping[str, str] = MappingProxyType(
 
 
 def canonical(customer_id: str) -> str:
-    """Return an id as the cleaning of an import leaves it: trimmed, and in the composed form of Unicode."""
-    return unicodedata.normalize("NFC", customer_id.strip())
+    """Return an id as the cleaning of an import leaves it: trimmed, and in the composed form of Unicode.
+
+    Other white space than an import trims is a part of the id, or another customer would be found.
+    """
+    return unicodedata.normalize("NFC", customer_id.strip(wording.WHITESPACE))

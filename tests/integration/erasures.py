@@ -26,6 +26,7 @@ Json = dict[str, Any]
 _ALL_TEXT = csv.ConvertOptions(
     default_column_type=pa.string(), strings_can_be_null=True, quoted_strings_can_be_null=False
 )
+_LINE_BREAKS = csv.ParseOptions(newlines_in_values=True)
 _ARROW = {
     schemas.ColumnKind.TIMESTAMP: pa.timestamp("us", "UTC"),
     schemas.ColumnKind.DATE: pa.date32(),
@@ -62,7 +63,8 @@ class Shop:
         job_id = self.accept(JobKind.IMPORT, name, {"dataset": name})
         table = self.table(name)
         with tempfile.TemporaryDirectory() as folder:
-            rows = _typed(name, csv.read_csv(io.BytesIO(content.encode()), convert_options=_ALL_TEXT))
+            read = csv.read_csv(io.BytesIO(content.encode()), parse_options=_LINE_BREAKS, convert_options=_ALL_TEXT)
+            rows = _typed(name, read)
             path = Path(folder) / "rows.parquet"
             pq.write_table(rows, path)
             change = lake.LakeChange(table.snapshot(), (path,), (), rows.schema, {})

@@ -119,6 +119,17 @@ def test_a_person_is_removed_from_every_dataset(shop: Shop) -> None:
     assert certificate["requested_by"] == "key rk_test"
 
 
+def test_ids_that_differ_in_white_space_are_different_people(shop: Shop) -> None:
+    ids = ["X", "\u3000X", "Y", "\u2003Y\u2003", "Z\u2009", "W\u0085", "\u2028V", "a\nb", "x" * 3000]
+    shop.import_("customers", "customer_id,name\n" + "".join(f'"{one}",Jo\n' for one in ids))
+    for one in ids[1::2]:
+        certificate = certificate_of(shop.erase(one))
+        assert [(found["dataset"], found["matched"]) for found in certificate["datasets"] if found["matched"]] == [
+            ("customers", {"customer_id": 1})
+        ]
+    assert sorted(row["customer_id"] for row in shop.rows("customers")) == sorted(ids[::2])
+
+
 def test_nothing_of_the_person_is_left_anywhere(shop: Shop) -> None:
     who = f"Zq-{uuid.uuid4().hex[:8]}"
     mail = f"{who.lower()}@example.org"

@@ -1,5 +1,6 @@
 """What is known of one customer, over HTTP."""
 
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,6 +129,17 @@ def test_the_newest_version_is_read(small: Caller) -> None:
     orders = of(answer, "orders")
     assert (orders["version"], orders["rows"]) == (1, 4), "no lines tell whose O4 is"
     assert answer.json["customer"] is None
+
+
+def test_ids_that_differ_in_white_space_are_different_customers(http: flask.testing.FlaskClient) -> None:
+    known = web_api.new_caller(http)
+    names = {"X": "plain", "\u3000X\u3000": "wide", "Z\u2009": "thin", "a\nb": "broken", "x" * 3000: "long"}
+    rows = "".join(f'"{who}",{name}\n' for who, name in names.items())
+    Shop(known.organisation_id).give("customers", f"customer_id,name\n{rows}")
+    for who, name in names.items():
+        found = known.get(f"/v1/customers/{urllib.parse.quote(who, safe='')}").json
+        assert (found["id"], found["customer"]["name"]) == (who, name)
+    assert known.get("/v1/customers/Z").status_code == 404
 
 
 def test_who_is_not_known_is_not_found(caller: Caller) -> None:

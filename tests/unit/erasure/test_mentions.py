@@ -41,6 +41,18 @@ def test_a_short_id_is_no_word_of_a_sentence_but_a_cell_of_a_record() -> None:
     assert short.mask("9,17,x") == ERASED
 
 
+@pytest.mark.parametrize("who", ["\u3000X", "Y\u2003Y", "W\u0085", "\u2028V", "a\nb", "a\r\nb", 'a", b'])
+def test_an_id_is_found_as_it_is_stored(who: str) -> None:
+    quoted = who.replace('"', '""')
+    mention = Mention(who)
+    for text in (who, f" {who}\t", f'1,"{quoted}",x', f'"{quoted}";x'):
+        assert mention.is_in(text)
+        assert mention.mask(text) == ERASED
+    assert mention.forget([["1", who], ["2", "X"]]) == [["2", "X"]]
+    assert not Mention("X").is_in("\u3000X")
+    assert Mention("X").mask("1,\u3000X,x") == "1,\u3000X,x"
+
+
 def test_masking_leaves_the_rest_of_the_question_as_it_is() -> None:
     asked = {"filter": {"and": [{"column": "customer_id", "op": "in", "value": ["C-0017", "C-0018"]}, {"n": 5}]}}
     assert WHO.mask(asked) == {
