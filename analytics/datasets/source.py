@@ -1,6 +1,8 @@
 """The content of a file as UTF-8: decoded and cut where a line or an object ends, one block after another."""
 
 import codecs
+import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +11,7 @@ from analytics.datasets import packing
 
 BLOCK_BYTES = 8 * 1024**2
 LONGEST_LINE = 16 * 1024**2
+LONE_RETURN = re.compile(rb"\r(?!\n)")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
 # Named so by those who start an import.
@@ -63,10 +66,8 @@ class TextSource:
         first = first.removeprefix(codecs.BOM_UTF8)
         if encoding == "utf-8-sig":
             self.encoding = "utf-8"
-        # A Macintosh of old ends lines with CR alone.
-        only_cr = self._end == b"\n" and b"\n" not in first and b"\r" in first
-        for block in self._cut(first, blocks, b"\r" if only_cr else self._end):
-            yield self._decoded(block.replace(b"\r", b"\n") if only_cr else block)
+        for block in self._cut(self._lines(itertools.chain([first], blocks))):
+            yield self._decoded(block)
 
     def _decoded(self, data: bytes) -> Block:
         if b"\0" in data:
@@ -93,23 +94,37 @@ class TextSource:
         decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
 
         def utf8() -> Iterator[bytes]:
-            yield decoder.decode(first).encode()
-            for block in blocks:
+            for block in itertools.chain([first], blocks):
                 yield decoder.decode(block).encode()
             yield decoder.decode(b"", final=True).encode()
 
-        for block in self._cut(b"", utf8(), self._end):
+        for block in self._cut(self._lines(utf8())):
             if b"\0" in block:
                 raise errors.Refusal(
                     "not-csv", "The file has NUL characters, so it is not text. Send it as CSV in UTF-8."
                 )
             yield Block(block, REPLACEMENT in block)
 
-    def _cut(self, first: bytes, blocks: Iterator[bytes], end: bytes) -> Iterator[bytes]:
-        """The same bytes in blocks that end with a line, so that no character is split."""
-        held = first
+    def _lines(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """Blocks of text whose lines all end with LF or CRLF; a Macintosh ends them with CR alone."""
+        if self._end != b"\n":
+            yield from blocks
+            return
+        held = b""
         for block in blocks:
-            cut = held.rfind(end) + 1
+            whole = held + block
+            # Whether an LF follows the last CR is seen with the next block.
+            held = whole[-1:] if whole.endswith(b"\r") else b""
+            text = whole[: len(whole) - len(held)]
+            yield LONE_RETURN.sub(b"\n", text) if text.count(b"\r") != text.count(b"\r\n") else text
+        if held:
+            yield b"\n"
+
+    def _cut(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The same bytes in blocks that end with a line, so that no character is split."""
+        held = b""
+        for block in blocks:
+            cut = held.rfind(self._end) + 1
             if cut:
                 yield held[:cut]
             held = held[cut:] + block

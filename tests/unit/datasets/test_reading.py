@@ -55,6 +55,38 @@ def test_line_ends(importer: Importer, end: str, *, last: bool) -> None:
     assert [row["city"] for row in importer(content, dataset="customers").rows] == ["b", "d"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_line_feed_in_a_file_of_carriage_returns_loses_no_row(importer: Importer, encoding: str) -> None:
+    towns = ["Street\nTown", "Street", "Street"] * 3
+    rows = [f'{number},x,"{town}"' for number, town in enumerate(towns)]
+    content = "\r".join(["customer_id,name,city", *rows]).encode(encoding)
+    found = importer(content, dataset="customers")
+    assert [row["customer_id"] for row in found.rows] == [str(number) for number in range(len(towns))]
+    assert [row["city"] for row in found.rows] == towns
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '"customer\rid",name,city\n',
+        "customer_id,name,city\r",
+        "Customers\rof March\n\ncustomer_id,name,city\n",
+        'sep=,\rcustomer_id,"name",city\r\n',
+    ],
+)
+def test_a_carriage_return_in_the_head_loses_no_row(importer: Importer, head: str) -> None:
+    found = importer(head + "1,a,b\n2,c,d\n3,e,f\n", dataset="customers")
+    assert [row["name"] for row in found.rows] == ["a", "c", "e"]
+
+
+def test_a_line_end_is_seen_across_blocks(importer: Importer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "BLOCK_BYTES", 1)
+    content = b"customer_id,name\r\n" + b"".join(b"%d,x\r\n%d,y\r" % (number, number + 1) for number in range(0, 40, 2))
+    found = importer(content, dataset="customers")
+    assert sorted(int(row["customer_id"]) for row in found.rows) == list(range(40))
+    assert found.rejects == []
+
+
 def test_lines_are_physical_lines(importer: Importer) -> None:
     content = (
         "\ncustomer_id,created_at,name\n"
