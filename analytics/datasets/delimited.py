@@ -53,7 +53,11 @@ class DelimitedReader:
         self._first_line = found.lines + 1
         self._names = [batches.text_column(position) for position in range(len(self._headers))]
         self._types: dict[str, pa.DataType] = dict.fromkeys(self._names, pa.string())
-        self._types |= self._repeating(self._first.data[:HEAD_BYTES])
+        table, misfits = self._read_head()
+        self._types |= self._repeating(table)
+        # Where it is the file's habit to end its rows with a delimiter; of a single row it may as well mean a shifted one.
+        padded = sum(self._padding(row.text) is not None for row in misfits)
+        self._is_padded = padded > table.num_rows
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -86,7 +90,7 @@ class DelimitedReader:
         """Blocks of a bounded number of lines, and whether each is the last."""
         held: source.Block | None = None
         for block in self._records():
-            if held is not None and len(block.data) < SMALL_TAIL:
+            if held is not None and len(block.data) < SMALL_TAIL and not _is_open(held.data):
                 held = source.Block(held.data + block.data, held.damaged or block.damaged)
                 continue
             for part in _parts(held):
@@ -116,9 +120,13 @@ class DelimitedReader:
             yield source.Block(held.data[:cut], held.damaged)
             held = source.Block(held.data[cut:], held.damaged)
 
-    def _repeating(self, head: bytes) -> dict[str, pa.DataType]:
+    def _read_head(self) -> tuple[pa.Table, list[pa_csv.InvalidRow]]:
+        head = self._first.data[:HEAD_BYTES]
+        is_all = len(head) == len(self._first.data)
+        return self._read_table(head if is_all and not _is_open(head) else head[: _last_record_end(head)])
+
+    def _repeating(self, table: pa.Table) -> dict[str, pa.DataType]:
         """The type of the columns whose values repeat, as far as the first rows show."""
-        table, _ = self._read_table(head[: _last_record_end(head)])
         distinct = ((name, len(table[name].unique())) for name in self._names)
         return {name: REPEATING for name, count in distinct if count * REPEATS < table.num_rows}
 
@@ -186,13 +194,20 @@ class DelimitedReader:
         return cells.record(values) if values else text
 
     def _mend(self, text: str) -> list[str] | None:
-        """The values of a row that was quoted as a whole, or that has empty values too many at its end."""
+        """The values of a row that was quoted as a whole, or that ends with empty values as the others do."""
         values = csv_head.read_record(text, self._delimiter)
         if len(values) == 1 and len(self._headers) > 1:
             values = csv_head.read_record(values[0], self._delimiter)
-        while len(values) > len(self._headers) and not values[-1].strip():
-            values.pop()
+        if self._is_padded:
+            values = self._padding(text) or values
         return values if len(values) == len(self._headers) else None
+
+    def _padding(self, text: str) -> list[str] | None:
+        """The values of a row without those at its end that are empty and too many; None: it has none such, or others as well."""
+        values = csv_head.read_record(text, self._delimiter)
+        too_many = values[len(self._headers) :]
+        is_padded = bool(too_many) and not any(value.strip() for value in too_many)
+        return values[: len(self._headers)] if is_padded else None
 
     def _mended_table(self, mended: Sequence[tuple[int, list[str]]]) -> pa.Table:
         columns = {batches.LINE: pa.array([line for line, _ in mended], pa.int64())}
@@ -229,6 +244,11 @@ def _parts(block: source.Block | None) -> Iterator[source.Block]:
         cut = (_last_record_end(data[start : start + size]) or rest) if rest > size else rest
         yield source.Block(data[start : start + cut], damaged)
         start += cut
+
+
+def _is_open(data: bytes) -> bool:
+    """Whether a quote is never closed in these records: what comes after them is not to come into it."""
+    return data.count(b'"') % 2 == 1
 
 
 def _last_record_end(data: bytes) -> int:

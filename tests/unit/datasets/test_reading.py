@@ -87,6 +87,32 @@ def test_a_line_end_is_seen_across_blocks(importer: Importer, monkeypatch: pytes
     assert found.rejects == []
 
 
+@pytest.mark.parametrize(("rows", "at"), [(2_000, 10), (20_000, 19_000), (20_000, 10), (20, 20)])
+def test_a_quote_that_is_never_closed_takes_its_own_line_only(importer: Importer, rows: int, at: int) -> None:
+    lines = [f"{number},{chr(34) if number == at else ''}Name {number}\n" for number in range(1, rows + 1)]
+    found = importer("customer_id,name\n" + "".join(lines), dataset="customers")
+    assert len(found.rows) + len(found.rejects) == rows
+    assert {row["name"] for row in found.rows if row["customer_id"] in {"1", "9", "11"}} <= {
+        "Name 1",
+        "Name 9",
+        "Name 11",
+    }
+    assert max(len(row["name"]) for row in found.rows) < len("Name 20000") + 2
+
+
+def test_a_row_with_a_value_too_many_is_rejected_though_its_last_is_empty(importer: Importer) -> None:
+    content = HEADER + "1,a,b\n2,c,d\n3,1,234.50,\n4,e,\n"
+    found = importer(content, dataset="customers")
+    assert [row["customer_id"] for row in found.rows] == ["1", "2", "4"]
+    assert [(row["line"], row["code"]) for row in found.rejects] == [(4, "wrong-column-count")]
+
+
+def test_rows_that_all_end_with_delimiters_are_taken(importer: Importer) -> None:
+    found = importer(HEADER + "1,a,b,\n2,c,d,,\n3,e,f\n4,g,h,\n5,1,5,x\n", dataset="customers")
+    assert [row["city"] for row in sorted(found.rows, key=lambda row: row["customer_id"])] == ["b", "d", "f", "h"]
+    assert [row["line"] for row in found.rejects] == [6]
+
+
 def test_lines_are_physical_lines(importer: Importer) -> None:
     content = (
         "\ncustomer_id,created_at,name\n"
@@ -152,10 +178,10 @@ def test_rows_that_need_mending_among_values_that_repeat(importer: Importer) -> 
         ("2", "Ann", None),
         ("3", "Zoë, B", "Rome"),
         ("4", "Ann", "Ro\nme"),
-        ("5", "Ann", None),
         ("8", "Ann", "Ulm"),
     ]
     assert [(row["line"], row["column"], row["code"]) for row in found.rejects] == [
+        (45, None, "wrong-column-count"),
         (46, "city", "bad-encoding"),
         (47, None, "wrong-column-count"),
     ]
