@@ -307,7 +307,7 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
         key, said = staged.reading.schema.key, clean.present
         merger = merging.Merger(connection, folder, rows, key, types, said, updates, table.files, following.enter)
         alone = merger.prepare(staged.options.mode, duplicate=len(faults))
-        rejects = rejecting.write(connection, staged.text, faults=faults, mapping=staged.reading.mapping, folder=folder)
+        rejects = rejecting.write(connection, staged.text, faults=faults, reading=staged.reading, folder=folder)
         rejecting.refuse_too_many(rejects, read=staged.rows_read, share=staged.options.max_rejects)
         merged = merger.write_all(staged.options.mode) if alone else merger.merge(staged.options.mode)
         done = remarks.Import(
@@ -331,7 +331,7 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
         counts=_counted(staged, merged, rejects),
         rejects=rejects.path,
         rejects_by_code=rejects.by_code,
-        headers=staged.reading.mapping.headers,
+        headers=rejecting.headers_of(staged.reading),
         mapping=staged.mapping,
         warnings=(*staged.warnings, *table.warnings, *doubts),
     )

@@ -13,7 +13,7 @@ FILE_BYTES = staging.FILE_BYTES
 # Above this many files each import gathers the small ones into one.
 MANY_FILES = 64
 SMALL_FILE_BYTES = 16 * 1024**2
-# Relation of the lines of bad rows and the number of what is wrong with each.
+# Relation of the lines of bad rows, the number of what is wrong with each, and its key as far as there is one.
 FAULTY = "faulty"
 PARQUET = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 122880"
 
@@ -83,7 +83,7 @@ class Merger:
         """
         self.enter(steps.Phase.CLEAN)
         plain = mode is options.ImportMode.REPLACE or (mode is options.ImportMode.UPSERT and not self.files)
-        bad = f"SELECT {batches.LINE}, {cleaning.BAD} FROM clean WHERE {cleaning.BAD} IS NOT NULL"  # noqa: S608 - names of ours
+        bad = f"SELECT {batches.LINE}, {cleaning.BAD}, {self._key()} FROM clean WHERE {cleaning.BAD} IS NOT NULL"  # noqa: S608 - names are quoted
         if plain:
             self.connection.execute(f"CREATE TEMP VIEW kept_as_text AS {self.rows.text}")
             self.connection.execute(f"CREATE TEMP VIEW clean AS {self.rows.with_lines}")

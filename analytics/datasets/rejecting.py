@@ -8,9 +8,11 @@ import duckdb
 import pyarrow.parquet as pq
 
 from analytics import errors
-from analytics.datasets import batches, cleaning, footers, headers, merging, staging, wording
+from analytics.datasets import batches, cleaning, footers, merging, staging, wording
 
 SAMPLES = 20
+# Columns of keys that are made of a row's position among others of its file, where the file lacks them.
+POSITIONED = {"orders": "order_id", "order_lines": "line_no"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,14 @@ def write(
     text: staging.StagedText,
     *,
     faults: Sequence[cleaning.Fault],
-    mapping: headers.HeaderMapping,
+    reading: cleaning.Reading,
     folder: Path,
 ) -> Rejects:
     """Rejects of the rows that `faulty` names, and those that never got so far, ordered by line.
 
     The column is named as the file names it; a column that the file lacks, as we do.
     """
+    mapping = reading.mapping
     named = dict(zip(mapping.names, mapping.headers, strict=True))
     columns = _case(wording.quote_text(named.get(fault.column, fault.column)) for fault in faults)
     codes = _case(fault.code for fault in faults)
@@ -41,9 +44,9 @@ def write(
     path = folder / "rejects.parquet"
     connection.execute(
         f'COPY (SELECT t.{batches.LINE} AS line, {columns} AS "column", {codes} AS code, {values} AS value, '  # noqa: S608 - names and texts are quoted
-        f"{_record_sql(len(mapping.headers))} AS row FROM {text.relation} AS t "
+        f"{_record_sql(reading)} AS row FROM {text.relation} AS t "
         f"JOIN {merging.FAULTY} AS b ON b.{batches.LINE} = t.{batches.LINE} "
-        f"UNION ALL SELECT * FROM {text.misshapen} ORDER BY line) "
+        f"UNION ALL {_misshapen_sql(reading, text.misshapen)} ORDER BY line) "
         f"TO {wording.quote_text(str(path))} (FORMAT parquet)"
     )
     counted = connection.execute(
@@ -79,11 +82,38 @@ def _case(arms: Iterable[str]) -> str:
     return f"CASE b.{cleaning.BAD} {cases} END"
 
 
-def _record_sql(columns: int) -> str:
-    """The row as a CSV record."""
-    cells = (
-        f"CASE WHEN regexp_matches({name}, '[,\"\\n\\r]') THEN '\"' || replace({name}, '\"', '\"\"') || '\"' "
-        f"ELSE coalesce({name}, '') END"
-        for name in map(batches.text_column, range(columns))
+def headers_of(reading: cleaning.Reading) -> tuple[str, ...]:
+    """The headers of the records of rejected rows.
+
+    A key made of positions goes before them, because a row that is imported without the others has another position.
+    """
+    made = _positioned(reading)
+    return (*reading.mapping.headers,) if made is None else (made, *reading.mapping.headers)
+
+
+def _positioned(reading: cleaning.Reading) -> str | None:
+    column = POSITIONED.get(reading.schema.name)
+    return None if column in reading.mapping.names else column
+
+
+def _record_sql(reading: cleaning.Reading) -> str:
+    """The row as a CSV record under these headers."""
+    cells = list(map(batches.text_column, range(len(reading.mapping.headers))))
+    if (made := _positioned(reading)) is not None:
+        # A place among rows of which it is not known that they are its own is none.
+        known = " AND ".join(f"b.{wording.quote_name(name)} IS NOT NULL" for name in reading.schema.key)
+        cells.insert(0, f"(CASE WHEN {known} THEN CAST(b.{wording.quote_name(made)} AS VARCHAR) END)")
+    return f"concat_ws(',', {', '.join(map(_cell_sql, cells))})"
+
+
+def _cell_sql(value: str) -> str:
+    return (
+        f"CASE WHEN regexp_matches({value}, '[,\"\\n\\r]') THEN '\"' || replace({value}, '\"', '\"\"') || '\"' "
+        f"ELSE coalesce({value}, '') END"
     )
-    return f"concat_ws(',', {', '.join(cells)})"
+
+
+def _misshapen_sql(reading: cleaning.Reading, relation: str) -> str:
+    """Rows of which nobody knows their place: they are not counted among the others."""
+    cells = "* REPLACE (',' || row AS row)" if _positioned(reading) is not None else "*"
+    return f"SELECT {cells} FROM {relation}"  # noqa: S608 - names of ours
