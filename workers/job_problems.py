@@ -88,6 +88,11 @@ _ALL = (
     JobProblem(
         "ambiguous-decimal-sign", "Point and comma could be either", "Send `decimal`: the sign before the fraction."
     ),
+    JobProblem(
+        "ambiguous-currency",
+        "A sign names more than one currency",
+        "Send `currency`: what amounts are in that name no other one.",
+    ),
     JobProblem("bad-refund-pattern", "The refund pattern is not a regular expression", "Write it in RE2's syntax."),
     JobProblem(
         "too-many-rejects",

@@ -1,9 +1,9 @@
 """The SQL that makes typed rows of staged text: values, derived columns, and for each bad row what is wrong with it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from analytics.datasets import batches, dates, headers, numbers, options, profiling, schemas, wording
+from analytics.datasets import batches, currencies, dates, headers, numbers, options, profiling, schemas, wording
 
 BAD = "_bad"
 # The one close date that a file of deals has, before it is known what it is for a deal.
@@ -20,6 +20,12 @@ class Reading:
     profiles: tuple[profiling.ColumnProfile, ...]
     sign: str
     dates: Mapping[str, dates.DatePlan]
+    units: Mapping[str, currencies.Units] = field(default_factory=dict)
+
+    @property
+    def names_currency(self) -> bool:
+        """Whether rows say their currency, in a column of its own or in their amounts."""
+        return "currency" in self.mapping.names or bool(self.units)
 
     def values_sql(self, column: str, relation: str) -> str:
         """The cleaned texts of a column of text, as `value`, and in how many rows of `relation` each stands, as `n`."""
@@ -84,6 +90,8 @@ def build_typed(
     for name in reading.mapping.names:
         quoted = wording.quote_name(name)
         cells.append(f"{dates.in_zone(quoted, _zone(reading))} AS {quoted}" if name in local else quoted)
+    if reading.names_currency and "currency" not in reading.mapping.names:
+        cells.append("NULL::VARCHAR AS currency")
     query = f"SELECT {', '.join(cells)}, NULL AS {BAD} FROM {relation}"  # noqa: S608 - names are quoted
     return _completed(reading, types, query, []).query
 
@@ -125,17 +133,42 @@ def _typed_rows(reading: Reading, types: Mapping[str, profiling.ColumnType], rel
             if types[profile.name].kind in (schemas.ColumnKind.DATE, schemas.ColumnKind.TIMESTAMP):
                 faults.append(Fault(profile.name, "'out-of-range'", profile.value))
                 bad.append((written, f"WHEN {dates.far_sql(name)} THEN {len(faults)}"))
+    values = {profile.name: profile.value for profile in reading.profiles}
+    cells += [
+        f"{units.sql(values[name])} AS _units{number}" for number, (name, units) in enumerate(reading.units.items())
+    ]
     query = f"SELECT {', '.join(cells)} FROM {relation}"  # noqa: S608 - names and texts are quoted
     if not bad:
         return f"SELECT *, NULL AS {BAD} FROM ({query})", faults  # noqa: S608 - as above
     arms = " ".join(arm for _, arm in bad)
     dropped = ", ".join(dict.fromkeys(written for written, _ in bad))
-    return f"SELECT * EXCLUDE ({dropped}), CASE {arms} END AS {BAD} FROM ({query})", faults  # noqa: S608 - as above
+    query = f"SELECT * EXCLUDE ({dropped}), CASE {arms} END AS {BAD} FROM ({query})"  # noqa: S608 - as above
+    return _with_currency(reading, query, faults), faults
+
+
+def _with_currency(reading: Reading, query: str, faults: list[Fault]) -> str:
+    """The rows with the currency that their amounts name; those that name another one than the row does are bad."""
+    said = "currency" if "currency" in reading.mapping.names else "NULL"
+    for number, (name, units) in enumerate(reading.units.items()):
+        cell, written = f"_units{number}", next(profile.value for profile in reading.profiles if profile.name == name)
+        code = units.code_sql(cell, said, reading.options.currency)
+        bad = []
+        for fault in (currencies.UNKNOWN, currencies.CONTRADICTORY):
+            faults.append(Fault(name, wording.quote_text(f"{fault}-currency"), written))
+            bad.append(f"WHEN _code = {wording.quote_text(fault)} THEN {len(faults)}")
+        replaced = f"{cell}, _code, {BAD}" + (", currency" if said == "currency" else "")
+        query = (
+            f"SELECT * EXCLUDE ({replaced}), coalesce({said}, _code) AS currency, "  # noqa: S608 - names and texts are quoted
+            f"coalesce({BAD}, CASE {' '.join(bad)} END) AS {BAD} FROM (SELECT *, {code} AS _code FROM ({query}))"
+        )
+        said = "currency"
+    return query
 
 
 def _with_nulls(query: str, step: Mapping[str, str], reading: Reading) -> str:
     """The query with a null column for each that the file lacks, so that replacing and lacking are one case."""
-    lacking = [name for name in step if name not in reading.mapping.names]
+    there = {*reading.mapping.names, *(("currency",) if reading.names_currency else ())}
+    lacking = [name for name in step if name not in there]
     nulls = "".join(f", NULL::VARCHAR AS {wording.quote_name(name)}" for name in lacking)
     return f"SELECT *{nulls} FROM ({query})"  # noqa: S608 - names are quoted
 
@@ -244,9 +277,9 @@ def day_sql(reading: Reading, moment: str) -> str:
 
 def _currency(reading: Reading) -> dict[str, str]:
     if reading.options.currency is None:
-        return {}
+        return {"currency": "currency"} if reading.units else {}
     ours = wording.quote_text(reading.options.currency)
-    return {"currency": f"coalesce(currency, {ours})" if "currency" in reading.mapping.names else ours}
+    return {"currency": f"coalesce(currency, {ours})" if reading.names_currency else ours}
 
 
 def _derived_of_orders(reading: Reading) -> Sequence[Mapping[str, str]]:

@@ -1,6 +1,6 @@
 """What all the values of a file together say: its decimal sign, and the order of day and month in each of its columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -8,6 +8,7 @@ from analytics import errors
 from analytics.datasets import (
     batches,
     cleaning,
+    currencies,
     dates,
     headers,
     numbers,
@@ -76,7 +77,24 @@ def find_reading(
             if profile.is_iso
             else dates.find_plan(profile.probe(connection, text.relation), declared=options.date_format)
         )
-    return cleaning.Reading(schema, options, mapping, profiles, sign, plans)
+    units = _units(connection, text.relation, profiles, options)
+    return cleaning.Reading(schema, options, mapping, profiles, sign, plans, units)
+
+
+def _units(
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    profiles: Sequence[profiling.ColumnProfile],
+    options: options.ImportOptions,
+) -> Mapping[str, currencies.Units]:
+    """The currencies that are written in amounts, by column; of none where all values are numbers and nothing else."""
+    said = next((profile.value for profile in profiles if profile.name == "currency"), None)
+    found = {
+        profile.name: currencies.find(profile.probe(connection, relation), said=said, ours=options.currency)
+        for profile in profiles
+        if profile.name in currencies.MONEY.get(options.dataset, ()) and profile.simple != profile.count
+    }
+    return {name: units for name, units in found.items() if units is not None}
 
 
 def _kind_of(schema: schemas.DatasetSchema, name: str) -> schemas.ColumnKind | None:

@@ -14,7 +14,7 @@ def updates(reading: cleaning.Reading, derived: frozenset[str]) -> Mapping[str, 
     A stored value that is the one its stored row gives was made of that row, as far as anybody can tell, and is made
     again. Any other was said in an earlier file, or set by its options, and stays.
     """
-    lacking = derived - set(reading.mapping.names)
+    lacking = derived - set(reading.mapping.names) - ({"currency"} if reading.names_currency else set())
     found: dict[str, str] = {}
     if "currency" in lacking:
         found["currency"] = _stored_first("currency")

@@ -27,5 +27,9 @@ class Probe:
         return rows[0]
 
     def rows(self, select: str, rest: str = "") -> list[tuple[Any, ...]]:
-        query = f"SELECT {select} FROM (SELECT {self.value} AS v FROM {self.relation}) {rest}"  # noqa: S608 - all of it is ours or quoted
+        return self.rows_with(select, "NULL", rest)
+
+    def rows_with(self, select: str, other: str, rest: str = "") -> list[tuple[Any, ...]]:
+        """The same, with `beside` for what stands in another column of the row."""
+        query = f"SELECT {select} FROM (SELECT {self.value} AS v, {other} AS beside FROM {self.relation}) {rest}"  # noqa: S608 - all of it is ours or quoted
         return self.connection.execute(query).fetchall()

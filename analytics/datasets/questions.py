@@ -42,19 +42,21 @@ class File:
 
 def of_refusal(refusal: errors.Refusal, file: File, asked: options.ImportOptions) -> Asked | None:
     """Put a refusal as questions; None where no answer of the sender can help."""
+    found: Asked | None = None
     match refusal.code:
         case "ambiguous-date-order":
-            return _date_order(refusal, asked)
+            found = _date_order(refusal, asked)
         case "ambiguous-decimal-sign":
-            return _decimal_sign(refusal, file, asked)
+            found = _decimal_sign(refusal, file, asked)
+        case "ambiguous-currency":
+            found = _currency(refusal, asked)
         case "missing-columns":
-            return _missing_columns(refusal, file, asked)
+            found = _missing_columns(refusal, file, asked)
         case "ambiguous-header":
-            return _ambiguous_header(refusal, file, asked)
+            found = _ambiguous_header(refusal, file, asked)
         case "unknown-header":
-            return _unknown_header(refusal, file, asked)
-        case _:
-            return None
+            found = _unknown_header(refusal, file, asked)
+    return found
 
 
 def of_dataset(candidates: Sequence[guessing.Candidate]) -> Question:
@@ -127,6 +129,20 @@ def _decimal_sign(refusal: errors.Refusal, file: File, asked: options.ImportOpti
     ]
     question = _question(refusal.code, "decimal", refusal.detail, choices, assumed=likely)
     return Asked((question,), asked.model_copy(update={"decimal": likely}))
+
+
+def _currency(refusal: errors.Refusal, asked: options.ImportOptions) -> Asked:
+    example, codes = str(refusal.data["example"]), list(refusal.data["currencies"])
+    choices = [
+        Choice(
+            value=code, means=f"amounts that name no other currency are in {code}", example=f"{example!r} is in {code}"
+        )
+        for code in codes[:MOST_CHOICES]
+    ]
+    question = _question(
+        refusal.code, "currency", refusal.detail, choices, header=str(refusal.data["header"]), assumed=codes[0]
+    )
+    return Asked((question,), asked.model_copy(update={"currency": codes[0]}))
 
 
 def _as_number(text: str | None, sign: str) -> str | None:
