@@ -74,7 +74,7 @@ def test_the_tables_are_those_of_the_program(name: str, made: object) -> None:
 
 def test_every_option_of_the_command_line_is_a_parameter() -> None:
     # The last two are options of every command, once it has been called.
-    others = {"file", "dry_run", "rejects", "no_wait", "home", "json"}
+    others = {"file", "dry_run", "rejects", "mend", "no_wait", "home", "json"}
     assert on_the_command_line() - others <= set(import_query.ImportQuery.model_fields)
     assert set(options.ImportOptions.model_fields) <= on_the_command_line()
 
