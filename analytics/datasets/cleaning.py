@@ -154,7 +154,7 @@ def _with_currency(reading: Reading, query: str, faults: list[Fault]) -> str:
         code = units.code_sql(cell, said, reading.options.currency)
         bad = []
         for fault in (currencies.UNKNOWN, currencies.CONTRADICTORY):
-            faults.append(Fault(name, wording.quote_text(f"{fault}-currency"), written))
+            faults.append(Fault(name, wording.quote_text(fault), written))
             bad.append(f"WHEN _code = {wording.quote_text(fault)} THEN {len(faults)}")
         replaced = f"{cell}, _code, {BAD}" + (", currency" if said == "currency" else "")
         query = (

@@ -40,7 +40,7 @@ SIGNS: Mapping[str, tuple[str, ...]] = {
 UNIT = r"\p{Sc}|[A-Z]{3}"
 # So many different units are told apart; a column with more of them is not one of money.
 MOST_UNITS = 200
-NONE, UNKNOWN, CONTRADICTORY = "", "unknown", "contradictory"
+NONE, UNKNOWN, CONTRADICTORY = "", "unknown-currency", "contradictory-currency"
 
 
 @dataclass(frozen=True, slots=True)

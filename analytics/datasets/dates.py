@@ -20,6 +20,8 @@ LAST_YEAR = 2999
 
 TIMES = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
 JOINS = (" ", "T", ", ")
+# By how a pattern of digits begins; four digits of a year say themselves what they are.
+ORDERS = {"DMY": "%d", "MDY": "%m", "YMD": "%y"}
 NAMED = (
     *(f"%d{sign}{month}{sign}{year}" for sign in " -/." for month in ("%b", "%B") for year in ("%Y", "%y")),
     *(f"{month} %d{sign}%Y" for month in ("%b", "%B") for sign in (", ", " ")),
@@ -58,7 +60,7 @@ def find_plan(column: probe.Probe, *, declared: str | None) -> DatePlan:
     Raises:
         errors.Refusal: `ambiguous-date-order` where day and month could be either way round.
     """
-    if declared and declared not in ("DMY", "MDY"):
+    if declared and declared not in ORDERS:
         return DatePlan(formats=(declared,))
     signatures = _signatures(column)
     if signatures == {"9"} and (epoch := _epoch(column)) is not None:
@@ -70,9 +72,10 @@ def find_plan(column: probe.Probe, *, declared: str | None) -> DatePlan:
     best = max(fits, key=lambda date: (fits[date], _order(date) == "DMY"), default="")
     if not best or _count_iso(column) >= fits[best]:
         return DatePlan(zoned=True)
-    twin = _twin(best)
-    if twin in families:
-        best = _decide_order(column, (best, twin), families)
+    orders = [best, *_rivals(best, families)]
+    possible = [date for date in orders if fits[date] and fits[date] * PREPONDERANCE >= fits[best]]
+    for rival in orders[1:]:
+        best = _decide_order(column, (families[best], families[rival]), orders=(best, rival), possible=possible)
     return DatePlan(formats=families[best])
 
 
@@ -145,7 +148,8 @@ def _families(signatures: set[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _numeric_dates() -> list[str]:
-    orders = (("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%Y", "%m", "%d"))
+    years_last = [order for year in ("%Y", "%y") for order in (("%d", "%m", year), ("%m", "%d", year))]
+    orders = (*years_last, ("%Y", "%m", "%d"), ("%y", "%m", "%d"))
     return [sign.join(order) for sign in "/.- " for order in orders]
 
 
@@ -154,14 +158,18 @@ def _shape_of(pattern: str) -> str:
 
 
 def _order(date: str) -> str | None:
-    """Which way round day and month are, where it could be the other."""
-    if date.startswith("%d") and "%m" in date:
-        return "DMY"
-    return "MDY" if date.startswith("%m") else None
+    """Which way round day, month and a year of two digits are, where it could be another."""
+    if "%m" not in date:
+        return None
+    return next((order for order, first in ORDERS.items() if date.startswith(first)), None)
 
 
-def _twin(date: str) -> str | None:
-    return date.translate(str.maketrans("dm", "md")) if _order(date) else None
+def _rivals(best: str, families: Mapping[str, Sequence[str]]) -> list[str]:
+    """The other orders in which the same digits may be read."""
+    if _order(best) is None:
+        return []
+    shape = (best[2], "%Y" in best)
+    return [date for date in families if date != best and _order(date) and (date[2], "%Y" in date) == shape]
 
 
 def _count(column: probe.Probe, formats: Sequence[str]) -> int:
@@ -173,23 +181,40 @@ def _count_iso(column: probe.Probe) -> int:
     return int(column.ask(f"count(*) FILTER (WHERE regexp_full_match(v, '{shapes}'))")[0])
 
 
-def _decide_order(column: probe.Probe, dates: tuple[str, str], families: Mapping[str, Sequence[str]]) -> str:
-    first, second = (_strptime("v", families[date]) for date in dates)
+def _decide_order(
+    column: probe.Probe,
+    formats: tuple[Sequence[str], Sequence[str]],
+    *,
+    orders: tuple[str, str],
+    possible: Sequence[str],
+) -> str:
+    """The one of two orders that the values settle; `possible` are all to choose from where they do not."""
+    first, second = (_strptime("v", some) for some in formats)
     only_first, only_second, differing, example = column.ask(
         f"count(*) FILTER (WHERE {first} IS NOT NULL AND {second} IS NULL), "
         f"count(*) FILTER (WHERE {second} IS NOT NULL AND {first} IS NULL), "
         f"count(*) FILTER (WHERE {first} <> {second}), min(v) FILTER (WHERE {first} <> {second})"
     )
     if not differing or (only_first and only_first >= PREPONDERANCE * only_second):
-        return dates[0]
+        return orders[0]
     if only_second and only_second >= PREPONDERANCE * only_first:
-        return dates[1]
+        return orders[1]
     raise errors.Refusal(
         "ambiguous-date-order",
-        f"In the column {column.header!r} day and month could be either way round, as in {example!r}. Say which with "
-        "`date_format`: DMY or MDY.",
-        {"header": column.header, "example": example, "formats": sorted(dates), "values": differing},
+        f"In the column {column.header!r} {_doubted(possible)}, as in {example!r}. Say which with `date_format`: "
+        f"{_choices(possible)}.",
+        {"header": column.header, "example": example, "formats": sorted(possible), "values": differing},
     )
+
+
+def _doubted(dates: Sequence[str]) -> str:
+    if "YMD" in map(_order, dates):
+        return "the year could be first or last"
+    return "day and month could be either way round"
+
+
+def _choices(dates: Sequence[str]) -> str:
+    return " or ".join(order for order in ORDERS if order in map(_order, dates))
 
 
 def _is_epoch(value: str) -> str:

@@ -13,7 +13,11 @@ from analytics.datasets import schemas
 
 # What Python's regular expressions have and RE2, which runs them in linear time, has not.
 NOT_IN_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=|#)|\\[1-9]|[*+?}]\+")
-DATE_ORDERS = {"dmy": "DMY", "d/m": "DMY", "day-first": "DMY", "mdy": "MDY", "m/d": "MDY", "month-first": "MDY"}
+DATE_ORDERS = {"dmy": "DMY", "d/m": "DMY", "day-first": "DMY", "mdy": "MDY", "m/d": "MDY", "month-first": "MDY"} | {
+    "ymd": "YMD",
+    "y/m/d": "YMD",
+    "year-first": "YMD",
+}
 DATE_TOKENS = {
     "YYYY": "%Y",
     "YY": "%y",
@@ -82,7 +86,7 @@ def _read_date_format(text: str) -> str:
     pattern = text if "%" in text else re.sub(r"Y+|M+|D+|H+|h+|m+|s+|S+|A|a", _token, text)
     codes = set(re.findall(r"%-?(.)", pattern))
     if not (codes & set("yY") and codes & set("mbB") and "d" in codes) or codes - set("yYmbBdHIMSfpzaAZ%"):
-        raise ValueError("say 'DMY', 'MDY', a pattern such as '%d/%m/%Y %H:%M', or 'DD/MM/YYYY'")
+        raise ValueError("say 'DMY', 'MDY', 'YMD', a pattern such as '%d/%m/%Y %H:%M', or 'DD/MM/YYYY'")
     return pattern
 
 
@@ -120,7 +124,7 @@ class FileOptions(BaseModel):
         default=None, description="IANA zone of times that name none"
     )
     date_format: Annotated[str, AfterValidator(_read_date_format)] | None = Field(
-        default=None, description="`DMY`, `MDY`, or a pattern such as `%d/%m/%Y`, for dates that are not ISO"
+        default=None, description="`DMY`, `MDY`, `YMD`, or a pattern such as `%d/%m/%Y`, for dates that are not ISO"
     )
     decimal: Literal[".", ","] | None = Field(default=None, description="Decimal sign; left out: found from the values")
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = Field(

@@ -100,16 +100,25 @@ def of_rejects(rejected: int, read: int, share: float) -> Question:
 def _date_order(refusal: errors.Refusal, asked: options.ImportOptions) -> Asked:
     example = str(refusal.data["example"])
     numbers = re.findall(r"\d+", example)
-    first, second = numbers[0], numbers[1]
+    first, second, third = numbers[0], numbers[1], numbers[2]
     readings = (
-        ("DMY", "the day comes first", f"{example!r} is day {first} of month {second}"),
-        ("MDY", "the month comes first", f"{example!r} is day {second} of month {first}"),
+        ("DMY", "%d", "the day comes first", f"{example!r} is day {first} of month {second}"),
+        ("MDY", "%m", "the month comes first", f"{example!r} is day {second} of month {first}"),
+        ("YMD", "%y", "the year comes first", f"{example!r} is day {third} of month {second} of the year {first}"),
     )
-    choices = [Choice(value=value, means=means, example=text) for value, means, text in readings]
+    possible = {str(pattern)[:2] for pattern in refusal.data["formats"]}
+    choices = [
+        Choice(value=value, means=means, example=text) for value, begins, means, text in readings if begins in possible
+    ]
     question = _question(
-        refusal.code, "date_format", refusal.detail, choices, header=str(refusal.data["header"]), assumed="DMY"
+        refusal.code,
+        "date_format",
+        refusal.detail,
+        choices,
+        header=str(refusal.data["header"]),
+        assumed=choices[0].value,
     )
-    return Asked((question,), asked.model_copy(update={"date_format": "DMY"}))
+    return Asked((question,), asked.model_copy(update={"date_format": choices[0].value}))
 
 
 def _decimal_sign(refusal: errors.Refusal, file: File, asked: options.ImportOptions) -> Asked:
