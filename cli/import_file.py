@@ -31,7 +31,7 @@ PREVIEW_PATH = "/v1/imports/preview"
 @click.option("--format", "format_", help="csv, tsv, ndjson, json, xlsx or parquet; found out unless given.")
 @click.option("--sheet", help="Sheet of a workbook.")
 @click.option("--timezone", help="IANA zone of times without one.")
-@click.option("--date-format", help="DMY, MDY or a format such as %d/%m/%Y, where the file does not settle it.")
+@click.option("--date-format", help="DMY, MDY, YMD or a format such as %d/%m/%Y, where the file does not settle it.")
 @click.option("--decimal", type=click.Choice([".", ","]), help="Decimal sign.")
 @click.option("--currency", help="ISO code for rows without one.")
 @click.option("--refund-pattern", help="Orders whose id matches this regular expression are refunds.")

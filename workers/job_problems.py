@@ -83,7 +83,7 @@ _ALL = (
     JobProblem(
         "ambiguous-date-order",
         "Day and month could be either way round",
-        "Send `date_format`: DMY, MDY, or a whole pattern.",
+        "Send `date_format`: DMY, MDY, YMD, or a whole pattern.",
     ),
     JobProblem(
         "ambiguous-decimal-sign", "Point and comma could be either", "Send `decimal`: the sign before the fraction."
