@@ -29,7 +29,9 @@ class Mention:
 
     def is_in(self, text: str) -> bool:
         """Whether a text names the customer."""
-        return self.customer_id in text and (self._is(text) or self._is_cell_of(text) or bool(self._words(text)))
+        if self.customer_id not in text and self._csv_quoted not in text:
+            return False
+        return self._is(text) or self._is_cell_of(text) or bool(self._words(text))
 
     def is_anywhere_in(self, value: Json) -> bool:
         """Whether anything within a JSON value does, the names of its members among them."""
@@ -82,9 +84,18 @@ class Mention:
     def byte_needles(self) -> frozenset[bytes]:
         """Bytes of which some are in every uncompressed file that names the customer."""
         decomposed = unicodedata.normalize("NFD", self.customer_id)
-        csv_quoted = self.customer_id.replace('"', '""')
-        texts = {self.customer_id, decomposed, csv_quoted, html.escape(self.customer_id, quote=False), *self.needles}
+        texts = {
+            self.customer_id,
+            decomposed,
+            self._csv_quoted,
+            html.escape(self.customer_id, quote=False),
+            *self.needles,
+        }
         return frozenset(_encoded(text, encoding) for text in texts for encoding in ENCODINGS) - {b""}
+
+    @cached_property
+    def _csv_quoted(self) -> str:
+        return self.customer_id.replace('"', '""')
 
     def _is(self, text: str) -> bool:
         return persons.canonical(text) == self.customer_id
