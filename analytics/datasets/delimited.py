@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from analytics import errors, result
-from analytics.datasets import batches, cells, csv_head, footers, source
+from analytics.datasets import batches, cells, csv_head, footers, records, source
 
 HEAD_BYTES = 256 * 1024
 # A quote that is opened and not closed within so much is taken to be one that is never closed.
@@ -90,24 +90,24 @@ class DelimitedReader:
         """Blocks of a bounded number of lines, and whether each is the last."""
         held: source.Block | None = None
         for block in self._records():
-            if held is not None and len(block.data) < SMALL_TAIL and not _is_open(held.data):
+            if held is not None and len(block.data) < SMALL_TAIL and not records.is_open(held.data, self._delimiter):
                 held = source.Block(held.data + block.data, held.damaged or block.damaged)
                 continue
-            for part in _parts(held):
+            for part in _parts(held, self._delimiter):
                 yield part, False
             held = block
         last = source.Block(b"", damaged=False)
-        for part in _parts(held):
+        for part in _parts(held, self._delimiter):
             if last.data:
                 yield last, False
             last = part
         yield last, True
 
     def _records(self) -> Iterator[source.Block]:
-        """Blocks cut where a record ends: after a newline that has an even number of quotes before it."""
+        """Blocks cut where a record ends."""
         held = self._first
         for block in self._blocks:
-            cut = _last_record_end(held.data)
+            cut = records.last_end(held.data, self._delimiter)
             if not cut and len(held.data) > LONGEST_RECORD:
                 # The quote that its first line opens is never closed, so that line is for itself.
                 cut = held.data.find(b"\n") + 1
@@ -115,7 +115,8 @@ class DelimitedReader:
                 yield source.Block(held.data[:cut], held.damaged)
             held = source.Block(held.data[cut:] + block.data, held.damaged or block.damaged)
         while held.data:
-            cut = _last_record_end(held.data) if held.data.count(b'"') % 2 else len(held.data)
+            is_open = records.is_open(held.data, self._delimiter)
+            cut = records.last_end(held.data, self._delimiter) if is_open else len(held.data)
             cut = cut or held.data.find(b"\n") + 1 or len(held.data)
             yield source.Block(held.data[:cut], held.damaged)
             held = source.Block(held.data[cut:], held.damaged)
@@ -123,7 +124,11 @@ class DelimitedReader:
     def _read_head(self) -> tuple[pa.Table, list[pa_csv.InvalidRow]]:
         head = self._first.data[:HEAD_BYTES]
         is_all = len(head) == len(self._first.data)
-        return self._read_table(head if is_all and not _is_open(head) else head[: _last_record_end(head)])
+        return self._read_table(
+            head
+            if is_all and not records.is_open(head, self._delimiter)
+            else head[: records.last_end(head, self._delimiter)]
+        )
 
     def _repeating(self, table: pa.Table) -> dict[str, pa.DataType]:
         """The type of the columns whose values repeat, as far as the first rows show."""
@@ -232,7 +237,7 @@ def _offset_of_line(data: bytes, lines: int) -> int:
     return offset
 
 
-def _parts(block: source.Block | None) -> Iterator[source.Block]:
+def _parts(block: source.Block | None, delimiter: str) -> Iterator[source.Block]:
     """A block as it is, or in parts that have not too many lines."""
     data = block.data if block is not None else b""
     damaged = block is not None and block.damaged
@@ -241,25 +246,9 @@ def _parts(block: source.Block | None) -> Iterator[source.Block]:
     start = 0
     while start < len(data):
         rest = len(data) - start
-        cut = (_last_record_end(data[start : start + size]) or rest) if rest > size else rest
+        cut = (records.last_end(data[start : start + size], delimiter) or rest) if rest > size else rest
         yield source.Block(data[start : start + cut], damaged)
         start += cut
-
-
-def _is_open(data: bytes) -> bool:
-    """Whether a quote is never closed in these records: what comes after them is not to come into it."""
-    return data.count(b'"') % 2 == 1
-
-
-def _last_record_end(data: bytes) -> int:
-    end = data.rfind(b"\n") + 1
-    odd = data.count(b'"', 0, end) % 2 == 1
-    while end and odd:
-        # After the last quote no line end is in another state than this one.
-        previous = data.rfind(b"\n", 0, data.rfind(b'"', 0, end)) + 1
-        odd ^= data.count(b'"', previous, end) % 2 == 1
-        end = previous
-    return end
 
 
 def _lines(
