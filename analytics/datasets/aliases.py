@@ -120,7 +120,7 @@ ALIASES: Mapping[str, Mapping[str, str]] = {
     "subscriptions": {
         "subscription_id": "subscriptionid subscription subid id",
         "started_on": "startedon startdate startedat start currentperiodstart periodstart activatedat",
-        "ended_on": "endedon enddate endedat end canceledat cancelledat currentperiodend periodend expiresat",
+        "ended_on": "endedon enddate endedat end canceledat cancelledat periodend expiresat",
         "customer_id": CUSTOMER_ID,
         "plan": "plan planname planid product pricingplan subscriptionplan contract",
         "mrr": "mrr monthlyamount monthlyrecurringrevenue monthlycharges monthlyprice monthlyrevenue amount",

@@ -12,7 +12,7 @@ ISO_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ISO_NAIVE = ISO_DATE + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?"
 ISO_ZONED = ISO_NAIVE + r" ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
 # What a cast understands as it is; the other spellings of a zone have to be rewritten for it.
-ISO_PLAIN = ISO_NAIVE + r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+ISO_PLAIN = ISO_NAIVE.replace("[.,]", "[.]") + r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 PREPONDERANCE = 10
 # What is stored lies in these years, so that every calendar can reckon with it and every zone still shows it as a day.
 FIRST_YEAR = 1000
@@ -87,6 +87,7 @@ def timestamp_sql(value: str, plan: DatePlan, zone: str) -> str:
         return in_zone(_strptime(value, plan.formats), zone)
     if plan.plain:
         return f"TRY_CAST({value} AS TIMESTAMPTZ)"
+    value = _with_point(value)
     naive = in_zone(f"TRY_CAST({value} AS TIMESTAMP)", zone)
     if not plan.zoned:
         return naive
@@ -101,7 +102,12 @@ def date_sql(value: str, plan: DatePlan, zone: str) -> str:
         return f"CAST(timezone({wording.quote_text(zone)}, {timestamp_sql(value, plan, zone)}) AS DATE)"
     if plan.formats:
         return f"CAST({_strptime(value, plan.formats)} AS DATE)"
-    return f"CAST(TRY_CAST({value} AS TIMESTAMP) AS DATE)"
+    return f"CAST(TRY_CAST({_with_point(value)} AS TIMESTAMP) AS DATE)"
+
+
+def _with_point(value: str) -> str:
+    """ISO 8601 has a comma or a point before the fraction of a second, a cast only a point."""
+    return f"replace({value}, ',', '.')"
 
 
 def far_sql(value: str) -> str:

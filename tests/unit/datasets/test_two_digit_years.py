@@ -49,3 +49,18 @@ def test_three_orders_are_three_answers(importer: Importer) -> None:
 def test_values_that_settle_it_are_no_question(importer: Importer, moments: tuple[str, ...], years: list[int]) -> None:
     found = importer(content(*moments), dataset="leads")
     assert sorted(row["created_at"].year for row in found.rows) == years
+
+
+@pytest.mark.parametrize("zone", ["", "Z"])
+def test_a_fraction_of_a_second_may_begin_with_a_comma(importer: Importer, zone: str) -> None:
+    moments = ["2024-01-05 10:00:00"] * 20 + [f'"2024-01-05 10:00:00,5{zone}"']
+    found = importer(content(*moments), dataset="leads")
+    assert found.rejects == []
+    assert {row["created_at"].microsecond for row in found.rows} == {0, 500_000}
+
+
+def test_the_end_of_a_paid_period_is_not_the_end_of_a_subscription(importer: Importer) -> None:
+    header = "subscription_id,customer_id,start date,mrr,Current Period End\n"
+    found = importer(header + "s1,c,2024-01-05,10,2024-02-05\n", dataset="subscriptions")
+    assert [row["ended_on"] for row in found.rows] == [None]
+    assert "Current Period End" in found.staged.reading.mapping.headers
