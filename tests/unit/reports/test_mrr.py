@@ -338,7 +338,7 @@ def test_an_unknown_column_is_refused(ask: Ask) -> None:
 
 
 def test_too_many_rows_are_refused(ask: Ask) -> None:
-    subscriptions = [sub("anna", "2024-01-01", None, "1"), sub("anna", "9024-01-01", None, "1")]
+    subscriptions = [sub("anna", "1001-01-01", None, "1"), sub("anna", "2990-01-01", None, "1")]
     with pytest.raises(errors.Refusal) as refusal:
         ask("mrr", {}, subscriptions=subscriptions)
     assert refusal.value.code == "too-many-periods"
