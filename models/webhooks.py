@@ -21,10 +21,10 @@ MOST_PER_ORGANISATION = 50
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A webhook and its new secret. The secret exists here only; it cannot be shown again."""
+    """A webhook and its new secret. The secret exists here only; where the webhook was made before, there is none to show."""
 
     webhook: Webhook
-    secret: str
+    secret: str | None
 
 
 def new_secret() -> str:

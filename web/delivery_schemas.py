@@ -263,8 +263,10 @@ class WebhookObject(Answer):
 class NewWebhook(WebhookObject):
     """A webhook with its secret, which is shown in this answer and never again."""
 
-    secret: str = Field(
-        description="`whsec_…`: what receivers verify messages with", examples=["whsec_C2FVsBQIhrscChlQIMV…"]
+    secret: str | None = Field(
+        description="`whsec_…`: what receivers verify messages with, in this answer alone. Null in an answer that is replayed for "
+        "an `Idempotency-Key`; ask for a new one with `rotate_secret`, which leaves the old one working for a while",
+        examples=["whsec_C2FVsBQIhrscChlQIMV…"],
     )
 
 
