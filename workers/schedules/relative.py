@@ -4,6 +4,7 @@ They are resolved at the slot's nominal time in the schedule's zone, never by a 
 what it would have asked on time. What comes out are the ordinary parameters of the report. docs/schedules.md has the grammar.
 """
 
+import dataclasses
 import re
 from calendar import monthrange
 from collections.abc import Mapping
@@ -67,7 +68,7 @@ class _Last(pydantic.BaseModel):
 
 
 class _This(pydantic.BaseModel):
-    """From the beginning of the period that the slot lies in, up to the slot."""
+    """From the beginning of the period that goes on just before the slot, up to the slot."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -227,7 +228,8 @@ def _bounds(raw: Mapping[str, Any], slot: Slot) -> dict[str, str]:
 
 
 def _this(asked: _This, slot: Slot) -> tuple[Moment, Moment]:
-    return _start_of(_unit(asked.this, below="/this"), slot), slot.due_at
+    # Nothing of a period that begins at the slot has happened yet: at midnight of the first it is the month that has ended.
+    return _start_of(_unit(asked.this, below="/this"), _just_before(slot.due_at, slot)), slot.due_at
 
 
 def _last(asked: _Last, slot: Slot) -> tuple[Moment, Moment]:
@@ -236,8 +238,22 @@ def _last(asked: _Last, slot: Slot) -> tuple[Moment, Moment]:
     if found is None or count == 0:
         raise NotRelativeError(f"{asked.last!r} is no length of time such as `1 month` or `7 days`.", below="/last")
     unit = _unit(found[2], below="/last")
+    if asked.complete and unit is Unit.HOUR:
+        return _hours_before(count, slot)
     end = _start_of(unit, slot) if asked.complete else slot.due_at
     return _shifted(end, -count, unit, slot.zone), end
+
+
+def _hours_before(count: int, slot: Slot) -> tuple[datetime, datetime]:
+    """Return where so many whole local hours begin and end. Where a clock is put back by half an hour one of them is longer."""
+    start = end = _start_of_hour(slot)
+    for _ in range(count):
+        start = _start_of_hour(_just_before(start, slot))
+    return start, end
+
+
+def _just_before(at: datetime, slot: Slot) -> Slot:
+    return dataclasses.replace(slot, due_at=at - timedelta(microseconds=1))
 
 
 def _unit(word: str, *, below: str = "") -> Unit:
@@ -251,8 +267,7 @@ def _start_of(unit: Unit, slot: Slot) -> Moment:
     today = slot.today
     match unit:
         case Unit.HOUR:
-            local = slot.due_at.astimezone(slot.zone)
-            return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+            return _start_of_hour(slot)
         case Unit.DAY:
             return today
         case Unit.WEEK:
@@ -263,6 +278,11 @@ def _start_of(unit: Unit, slot: Slot) -> Moment:
             return today.replace(month=today.month - (today.month - 1) % 3, day=1)
         case Unit.YEAR:
             return today.replace(month=1, day=1)
+
+
+def _start_of_hour(slot: Slot) -> datetime:
+    local = slot.due_at.astimezone(slot.zone)
+    return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
 def _shifted(moment: Moment, count: int, unit: Unit, zone: ZoneInfo) -> Moment:

@@ -85,6 +85,43 @@ def test_an_hour_begins_where_the_clock_of_the_zone_says() -> None:
     assert (hours["start"], hours["end"]) == ("2026-11-22T04:15:00Z", "2026-11-22T05:15:00Z")
 
 
+@pytest.mark.parametrize(
+    ("zone", "slot", "hours"),
+    [
+        # The clock goes back by half an hour at 15:00 UTC, so that its second hour lasts ninety minutes.
+        ("Australia/Lord_Howe", "2027-04-03T14:15Z", ("13:00", "14:00")),
+        ("Australia/Lord_Howe", "2027-04-03T15:45Z", ("14:00", "15:30")),
+        ("Australia/Lord_Howe", "2027-04-03T16:45Z", ("15:30", "16:30")),
+        # And on by as much at 15:30 UTC.
+        ("Australia/Lord_Howe", "2027-10-02T15:45Z", ("14:30", "15:30")),
+        ("Australia/Lord_Howe", "2027-10-02T16:15Z", ("15:30", "16:00")),
+        # One hour comes twice.
+        ("Europe/London", "2026-10-25T01:15Z", ("00:00", "01:00")),
+        ("Europe/London", "2026-10-25T02:15Z", ("01:00", "02:00")),
+    ],
+)
+def test_whole_hours_follow_each_other_where_clocks_change(zone: str, slot: str, hours: tuple[str, str]) -> None:
+    found = resolve({"range": {"last": "1 hour", "complete": True}}, due_at=datetime.fromisoformat(slot), zone=zone)
+    assert (found["start"][11:16], found["end"][11:16]) == hours
+
+
+@pytest.mark.parametrize(
+    ("period", "slot", "start"),
+    [
+        ("month", "2026-12-01T00:00Z", "2026-11-01"),
+        ("month", "2026-12-01T00:01Z", "2026-12-01"),
+        ("day", "2026-12-01T00:00Z", "2026-11-30"),
+        ("week", "2026-11-23T00:00Z", "2026-11-16"),
+        ("year", "2027-01-01T00:00Z", "2026-01-01"),
+        ("hour", "2026-12-01T05:00Z", "2026-12-01T04:00:00Z"),
+        ("hour", "2026-12-01T05:05Z", "2026-12-01T05:00:00Z"),
+    ],
+)
+def test_what_begins_at_the_slot_has_not_happened(period: str, slot: str, start: str) -> None:
+    due_at = datetime.fromisoformat(slot)
+    assert resolve({"range": {"this": period}}, due_at=due_at)["start"] == start
+
+
 def test_a_month_before_the_last_of_march_is_the_last_of_february() -> None:
     end_of_march = datetime(2028, 3, 31, 12, tzinfo=UTC)
     assert resolve({"start": "today - 1 month"}, due_at=end_of_march)["start"] == "2028-02-29"
