@@ -1,6 +1,7 @@
 """The filter tree of a question: and, or, not over comparisons of a column with a value."""
 
 import math
+import unicodedata
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -150,6 +151,7 @@ def _checked_value(op: Op, value: Any) -> Any:
         return tuple(_checked_scalar(item) for item in value)
     elif op in TEXT_OPS:
         _require(isinstance(value, str) and 0 < len(value) <= MAX_TEXT, f"{op} takes a text of 1 to 1000 characters")
+        return _as_stored(value)
     else:
         return _checked_scalar(value)
     return value
@@ -160,7 +162,12 @@ def _checked_scalar(value: Any) -> Any:
     _require(isinstance(value, str | int | float), "the value must be text, a number, true or false")
     _require(not isinstance(value, str) or len(value) <= MAX_TEXT, "a text has at most 1000 characters")
     _require(not isinstance(value, float) or math.isfinite(value), "the number must be finite")
-    return value
+    return _as_stored(value)
+
+
+def _as_stored(value: Any) -> Any:
+    """Return a text in the form that imports store it in: an é has many spellings in bytes, and a keyboard's is not a file's."""
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
 def _require(holds: bool, sentence: str) -> None:  # noqa: FBT001 - an assertion reads best this way round

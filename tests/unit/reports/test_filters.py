@@ -18,7 +18,7 @@ def orders(order: MakeOrder) -> Rows:
     return [
         order("1", "anna", "2024-01-10T12:00", "10", channel="web"),
         order("2", "bert", "2024-01-11T12:00", "20.5", channel="shop"),
-        order("3", "cleo", "2024-01-12T12:00", "30", channel=None),
+        order("3", "cleo", "2024-01-12T12:00", "30", channel=None, place="caf\u00e9"),
         order("4", None, "2024-01-13T12:00", "40", channel="web"),
     ]
 
@@ -32,6 +32,9 @@ def leaf(column: str, op: str, value: Any) -> dict[str, Any]:
     [
         (leaf("channel", "eq", "web"), "14"),
         (leaf("channel", "ne", "web"), "23"),
+        (leaf("place", "eq", "cafe\u0301"), "3"),
+        (leaf("place", "in", ["cafe\u0301"]), "3"),
+        (leaf("place", "contains", "e\u0301"), "3"),
         (leaf("channel", "in", ["web", "shop"]), "124"),
         (leaf("channel", "not_in", ["web"]), "23"),
         (leaf("channel", "is_null", True), "3"),
