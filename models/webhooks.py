@@ -21,10 +21,10 @@ MOST_PER_ORGANISATION = 50
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A webhook and its new secret. The secret exists here only; where the webhook was made before, there is none to show."""
+    """A webhook and its new secret, which exists nowhere else in this form."""
 
     webhook: Webhook
-    secret: str | None
+    secret: str
 
 
 def new_secret() -> str:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from models.delivery import Channel, Delivery, DeliveryAttempt, DeliveryStatus, Outcome
 from models.webhook import Webhook
-from models.webhooks import Issued
 from web import delivery_schemas as shapes
 
 
@@ -12,8 +11,8 @@ def webhook(row: Webhook) -> shapes.WebhookObject:
     return shapes.WebhookObject(**_of_webhook(row))
 
 
-def new_webhook(issued: Issued) -> shapes.NewWebhook:
-    return shapes.NewWebhook(**_of_webhook(issued.webhook), secret=issued.secret)
+def new_webhook(row: Webhook, secret: str | None) -> shapes.NewWebhook:
+    return shapes.NewWebhook(**_of_webhook(row), secret=secret)
 
 
 def _of_webhook(row: Webhook) -> dict[str, object]:

@@ -12,7 +12,6 @@ from models.api_key import Scope
 from models.delivery import Delivery
 from models.outbox import EventType
 from models.webhook import Webhook
-from models.webhooks import Issued
 from web import (
     auth,
     cursor,
@@ -34,6 +33,8 @@ from workers.deliveries import addresses, poking, receivers
 blueprint = flask.Blueprint("webhooks", __name__, url_prefix="/v1/webhooks")
 
 PATH = "/v1/webhooks"
+# A webhook, and its secret where it was made just now.
+Issued = tuple[Webhook, str | None]
 TEST_PATIENCE = 20
 
 
@@ -56,11 +57,11 @@ def create() -> flask.Response:
         made = webhooks.create(
             db, owner, url=request.url, lane=lane, events=request.events, description=request.description
         )
-        return made.webhook.id, made
+        return made.webhook.id, (made.webhook, made.secret)
 
     done = _sealed(lambda: once.effect(key, make, _issued))
-    answer = job_object.as_json(delivery_object.new_webhook(done.made), status=201)
-    answer.headers.update({"Location": f"{PATH}/{done.made.webhook.id}", **done.headers})
+    answer = job_object.as_json(delivery_object.new_webhook(*done.made), status=201)
+    answer.headers.update({"Location": f"{PATH}/{done.made[0].id}", **done.headers})
     return answer
 
 
@@ -119,11 +120,11 @@ def rotate_secret(webhook_id: str) -> flask.Response:
     def make(db: Session) -> tuple[uuid.UUID, Issued]:
         webhook = _find(db, webhook_id)
         overlap = timedelta(seconds=request.overlap_seconds)
-        made = webhooks.rotate(db, webhook.id, organisation_id=webhook.organisation_id, overlap=overlap)
-        return webhook.id, _there(made)
+        made = _there(webhooks.rotate(db, webhook.id, organisation_id=webhook.organisation_id, overlap=overlap))
+        return webhook.id, (made.webhook, made.secret)
 
     done = _sealed(lambda: once.effect(key, make, _issued))
-    answer = job_object.as_json(delivery_object.new_webhook(done.made))
+    answer = job_object.as_json(delivery_object.new_webhook(*done.made))
     answer.headers.update(done.headers)
     return answer
 
@@ -199,7 +200,7 @@ def redeliver(webhook_id: str) -> flask.Response:
 
 def _issued(db: Session, webhook_id: uuid.UUID) -> Issued:
     """Find a webhook for whoever repeats the request that made it or its secret: by now it may have another one."""
-    return Issued(_find(db, str(webhook_id)), None)
+    return _find(db, str(webhook_id)), None
 
 
 def _sealed(do: Any) -> once.Effect[Issued]:
