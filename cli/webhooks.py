@@ -147,8 +147,18 @@ def redeliver(
         output.emit_json(answer)
     elif "count" in answer:
         output.say(f"{answer['count']} sent again")
+        if answer["withdrawn"]:
+            output.say(f"{answer['withdrawn']} not: their schedule does not send them there any more")
     else:
         _show_delivery(answer)
+
+
+@command.command("cancel")
+@click.argument("delivery_id", type=click.UUID)
+def cancel(*, delivery_id: uuid.UUID) -> None:
+    """Call off a delivery that is still being tried."""
+    with api.connect() as server:
+        _show_delivery(server.post(f"/v1/deliveries/{delivery_id}/cancel"))
 
 
 @command.command("new-key")

@@ -75,6 +75,9 @@ class Attempted:
     skipped: bool = False
     """Nothing was sent, and nothing had to be."""
 
+    withdrawn: bool = False
+    """Nothing was sent, because nothing is to be sent there any more."""
+
 
 def claim(session: Session, token: uuid.UUID, *, most: int) -> list[Delivery]:
     """Take deliveries that are due, those of each lane in their order, and note that an attempt at each begins.
@@ -158,17 +161,34 @@ def again(session: Session, *where: ColumnElement[bool]) -> int:
     return done.rowcount if isinstance(done, CursorResult) else 0
 
 
-def cancel_of_webhook(session: Session, webhook_id: uuid.UUID, *, why: str) -> None:
-    """Give up what waits for a webhook that is disabled; what is being sent this moment is left to its sender."""
+def cancel(session: Session, *where: ColumnElement[bool], why: str) -> None:
+    """Give up what waits to be sent; what is being sent this moment is left to its sender."""
     session.execute(
         update(Delivery)
         .where(
-            Delivery.webhook_id == webhook_id,
+            *where,
             Delivery.status == DeliveryStatus.PENDING,
             Delivery.claim_token.is_(None) | (Delivery.claim_until <= func.now()),
         )
         .values(status=DeliveryStatus.CANCELLED, error=why, finished_at=func.now(), **_UNCLAIMED)
     )
+
+
+def call_off(session: Session, delivery_id: uuid.UUID, *, why: str) -> bool:
+    """Give up a delivery that somebody does not want sent, also in the middle of an attempt; False: it has ended.
+
+    Whoever is sending it may still get it through, and then says so of the attempt.
+    """
+    waiting = update(Delivery).where(Delivery.id == delivery_id, Delivery.status == DeliveryStatus.PENDING)
+    ended = waiting.values(status=DeliveryStatus.CANCELLED, error=_short(why), finished_at=func.now(), **_UNCLAIMED)
+    if not _changed(session, ended):
+        return False
+    session.execute(
+        update(DeliveryAttempt)
+        .where(DeliveryAttempt.delivery_id == delivery_id, DeliveryAttempt.outcome == Outcome.SENDING)
+        .values(outcome=Outcome.LOST, error="It was called off while it was being sent. The receiver may have it.")
+    )
+    return True
 
 
 def any_due(session: Session) -> bool:

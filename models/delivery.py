@@ -35,7 +35,10 @@ class DeliveryStatus(StrEnum):
     """Given up. It can be sent again."""
 
     CANCELLED = "cancelled"
-    """Not sent, because its webhook was disabled. It can be sent again."""
+    """Not sent: its webhook was disabled, its schedule sends it to them no more, or somebody called it off.
+
+    It can be sent again, once the first two are otherwise.
+    """
 
     SKIPPED = "skipped"
     """Not sent, because none of the rows is its receiver's."""

@@ -1,6 +1,6 @@
 """The outbox: events become deliveries in the transaction in which they happen, so that neither is there without the other.
 
-For the end of a job a trigger does this (migration 0006): no way of ending a job can forget it. Everything else calls
+For the end of a job a trigger does this (migration 0016): no way of ending a job can forget it. Everything else calls
 `record`. Nothing here sends; whoever commits may say `workers.deliveries.poking.poke()`, and beat says it regularly.
 """
 
@@ -56,7 +56,7 @@ class EventType(StrEnum):
     """Somebody asked for a test message. Sent to the webhook that is tested, whatever it subscribes to."""
 
 
-# Said of a row `jobs`, as the trigger says it: whether there may be anybody to be told of its end.
+# Said of a row `jobs`: whether there may be anybody to send something to at its end.
 CONCERNS_SOMEBODY = """(
     deliveries IS NOT NULL
     OR EXISTS (SELECT FROM webhooks WHERE organisation_id = jobs.organisation_id AND disabled_at IS NULL)
@@ -129,7 +129,7 @@ def record(  # noqa: PLR0913 - an event has as many sides
     """Write the deliveries of an event, in the caller's transaction; returns how many.
 
     Every webhook that subscribes to the event gets it, and so does every target whose `on` has its second word;
-    the webhook `but_not_to` does not.
+    the webhook `but_not_to` does not. What a disabled webhook would get is written as cancelled.
     """
     written = select(
         func.record_event(

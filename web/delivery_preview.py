@@ -79,8 +79,8 @@ def of_request(job: Job, wanted: Sequence[Any], *, slot: ScheduleOccurrence | No
     question = checked_receivers.Question(job.type, job.params, caller.timezone)
     with session.transaction() as db:
         kept = checked_receivers.check(db, caller.organisation_id, wanted, question)
-    shares = [share for entry, one in enumerate(kept) for share in _shares(entry, one, problem=None)]
-    return _preview(job, shares, slot)
+        whys = [checked_receivers.obstacle(db, caller.organisation_id, one) for one in wanted]
+    return _preview(job, _all_shares(kept, whys), slot)
 
 
 def of_kept(job: Job, kept: Sequence[Json], *, slot: ScheduleOccurrence | None = None) -> shapes.DeliveryPreview:
@@ -95,12 +95,15 @@ def of_kept(job: Job, kept: Sequence[Json], *, slot: ScheduleOccurrence | None =
             checked_receivers.obstacle(db, caller.organisation_id, one)
             for one in pydantic.TypeAdapter(Receivers).validate_python(list(kept))
         ]
-    shares = [
+    return _preview(job, _all_shares(kept, whys), slot)
+
+
+def _all_shares(kept: Sequence[Json], whys: Sequence[str | None]) -> list[_Share]:
+    return [
         share
         for entry, (one, why) in enumerate(zip(kept, whys, strict=True))
         for share in _shares(entry, one, problem=why)
     ]
-    return _preview(job, shares, slot)
 
 
 def _shares(entry: int, kept: Json, *, problem: str | None) -> Iterator[_Share]:

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from analytics.catalogue import filters
@@ -33,6 +33,12 @@ End = Literal["succeeded", "failed", "cancelled"]
 EndOrAlert = Literal["succeeded", "failed", "cancelled", "firing", "recovered", "broken"]
 FileFormat = Literal["csv", "json", "ndjson", "html", "pdf", "parquet", "xlsx"]
 Address = Annotated[str, Field(max_length=254, pattern=ADDRESS)]
+
+
+def _each_once(named: list[str]) -> list[str]:
+    return list(dict.fromkeys(named))
+
+
 On = Annotated[
     tuple[End, ...],
     Field(min_length=1, max_length=3, description="Which ends of the job are told; files are made of successes only"),
@@ -99,7 +105,9 @@ class EmailReceiver(_Filtered):
     burst: Burst | None = Field(
         default=None, exclude_if=lambda value: value is None, description="Each gets their own rows; instead of `to`"
     )
-    formats: list[FileFormat] = Field(default=[], max_length=MOST_FORMATS, description="Files to attach")
+    formats: Annotated[list[FileFormat], AfterValidator(_each_once)] = Field(
+        default=[], max_length=MOST_FORMATS, description="Files to attach, each once"
+    )
     subject: str | None = Field(
         default=None,
         min_length=1,
@@ -308,6 +316,7 @@ class RedeliverToWebhookQuery(RedeliverQuery):
 
 class Redelivered(Answer):
     count: int = Field(description="How many are sent again, under the ids they had")
+    withdrawn: int = Field(description="How many are not, because their schedule does not send them there any more")
 
 
 class DeliveryLinks(Answer):

@@ -4,14 +4,14 @@ import time
 import uuid
 
 import flask
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from models import deliveries, session
 from models.delivery import Delivery, DeliveryStatus
 from web import auth, cursor, delivery_object, job_object, paging, problem_types, problems, schemas
 from web import delivery_schemas as shapes
-from workers.deliveries import poking
+from workers.deliveries import poking, withdrawing
 
 PAUSE_SECONDS = 0.1
 _WANTED = {
@@ -64,11 +64,14 @@ def listing(parameters: shapes.DeliveriesOfWebhookQuery, *where: ColumnElement[b
 def redeliver(only: str, *where: ColumnElement[bool]) -> flask.Response:
     """Send again what did not succeed, under the ids it had, and answer with how many that are."""
     of_caller = Delivery.organisation_id == auth.caller().organisation_id
+    chosen = (of_caller, Delivery.status.in_(_WANTED[only]), *where)
     with session.transaction() as db:
-        count = deliveries.again(db, of_caller, Delivery.status.in_(_WANTED[only]), *where)
+        of_schedules = select(Delivery).where(*chosen, Delivery.schedule_id.is_not(None), Delivery.webhook_id.is_(None))
+        withdrawn = withdrawing.withdrawn(db, db.scalars(of_schedules))
+        count = deliveries.again(db, *chosen, Delivery.id.not_in(withdrawn))
     if count:
         poking.poke()
-    return job_object.as_json(shapes.Redelivered(count=count))
+    return job_object.as_json(shapes.Redelivered(count=count, withdrawn=len(withdrawn)))
 
 
 def wait_for(delivery: Delivery, *, seconds: float) -> Delivery:

@@ -277,7 +277,20 @@ DELIVERY_PENDING = ProblemType(
     "delivery-pending",
     409,
     "The delivery is still being tried",
-    "It need not be sent again: `next_attempt_at` says when it is tried next.",
+    "It need not be sent again: `next_attempt_at` says when it is tried next. `POST /v1/deliveries/{id}/cancel` ends it.",
+)
+DELIVERY_FINISHED = ProblemType(
+    "delivery-finished",
+    409,
+    "The delivery has already ended",
+    "What has been sent, or given up, cannot be called off any more. `status` says how it ended.",
+)
+DELIVERY_WITHDRAWN = ProblemType(
+    "delivery-withdrawn",
+    409,
+    "The schedule does not send this to them any more",
+    "The receiver was taken off the schedule, is to see other rows by now, or the schedule was deleted. Put them on the schedule "
+    "again, with the same filter, or ask for the report with the receivers that are wanted now.",
 )
 DELIVERY_ERASED = ProblemType(
     "delivery-erased",
@@ -388,6 +401,8 @@ ALL: tuple[ProblemType, ...] = (
     WEBHOOK_DISABLED,
     DELIVERY_PENDING,
     DELIVERY_ERASED,
+    DELIVERY_FINISHED,
+    DELIVERY_WITHDRAWN,
     NO_ENCRYPTION_KEY,
     TOO_MANY_SCHEDULES,
     SCHEDULE_DELETED,

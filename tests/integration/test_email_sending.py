@@ -141,7 +141,7 @@ def test_each_has_a_delivery_of_their_own_and_only_who_was_missed_gets_it_again(
         "bob@example.com": ("failed", "The mail server answered 550."),
     }
     mailbox.refusals.clear()
-    assert caller.post(f"/v1/reports/{job_id}/redeliver?only=failed").json == {"count": 1}
+    assert caller.post(f"/v1/reports/{job_id}/redeliver?only=failed").json == {"count": 1, "withdrawn": 0}
     sending.send_due()
     assert mailbox.recipients == ["ada@example.com", "bob@example.com"]
     assert {one.status for one in of(job_id)} == {"succeeded"}

@@ -125,15 +125,24 @@ def test_only_those_are_told_who_asked(caller: Caller) -> None:
     other = web_api.new_caller(caller.http)
     _subscribe(other, "*")
     _subscribe(caller, "report.failed", "import.*")
-    disabled = _subscribe(caller, "*")
-    with session.transaction() as db:
-        webhook = db.get_one(Webhook, disabled)
-        webhook.disabled_at, webhook.disabled_reason = webhook.created_at, "gone"
     for kind in (JobKind.REPORT, JobKind.PREVIEW):
         job = _claim(_accept(caller, kind))
         with session.transaction() as db:
             _succeed(db, job)
         assert _deliveries(job) == []
+
+
+def test_what_a_disabled_webhook_misses_is_on_record(caller: Caller) -> None:
+    disabled = _subscribe(caller, "*")
+    with session.transaction() as db:
+        webhook = db.get_one(Webhook, disabled)
+        webhook.disabled_at, webhook.disabled_reason = webhook.created_at, "gone"
+    job = _claim(_accept(caller))
+    with session.transaction() as db:
+        _succeed(db, job)
+    [missed] = _deliveries(job)
+    assert (missed.webhook_id, missed.status, missed.attempts) == (disabled, "cancelled", 0)
+    assert missed.finished_at is not None
 
 
 def test_receivers_of_a_job_get_what_they_are_there_for(caller: Caller) -> None:

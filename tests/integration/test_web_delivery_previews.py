@@ -168,6 +168,7 @@ def test_a_schedules_own_receivers_against_the_newest_result_of_its_slots(caller
             db.execute(update(Webhook).where(Webhook.id == webhook).values(disabled_at=func.now(), disabled_reason="x"))
         [_, disabled] = caller.post(path).json["receivers"]
         assert (disabled["outcome"], disabled["problem"]) == ("refused", "The webhook is disabled.")
+        assert _told(_ask(caller, reports[1], kept[1])) == {webhook: (None, "refused")}
         assert _deliveries(caller) == sent
 
 

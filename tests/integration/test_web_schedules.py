@@ -72,7 +72,7 @@ def test_the_same_request_with_the_same_key_makes_one(ready: web_api.Caller) -> 
         ({"cron": "* * * * *", "jitter_seconds": 60}, [("#/jitter_seconds", "jitter-too-long")]),
         ({"params": {"bins": 1}}, [("#/params/bins", "greater-than-equal")]),
         ({"params": {"start": "todya"}}, [("#/params/start", "relative-date")]),
-        ({"params": {"range": {"this": "month"}}}, [("#/params/range", "not-after-start")]),
+        ({"params": {"start": "today", "end": "yesterday"}}, [("#/params/end", "not-after-start")]),
         ({"params": {"range": {"last": "1 month"}, "start": "today"}}, [("#/params/range", "range-and-bounds")]),
         ({"type": "rmf"}, [("#/type", "unknown-report-type")]),
         ({"crom": "0 0 * * *"}, [("#/crom", "unknown-field")]),
@@ -210,18 +210,24 @@ def test_a_missed_slot_can_be_run_and_asks_what_it_would_have_asked(ready: web_a
 
 
 def test_a_preview_shows_what_will_be_asked_and_what_could_not(ready: web_api.Caller) -> None:
-    to_date = {"cron": "0 0 1,15 * *", "params": {"range": {"this": "month"}}}
-    with schedule_hands.scheduled(ready, **to_date) as schedule:
+    twice_a_month = "0 0 1,15 * *"
+    to_date, since_april = {"range": {"this": "month"}}, {"start": "2025-04-01", "end": "today"}
+    with schedule_hands.scheduled(ready, cron=twice_a_month, params=to_date) as schedule:
+        found = ready.get(f"/v1/schedules/{schedule.id}/preview?n=4").json
+    # On the first it is the whole month before.
+    assert [slot["params"]["start"][:10] for slot in found["slots"]] == ["2025-03-01"] * 2 + ["2025-04-01"] * 2
+    assert found["slots"][0]["params"]["end"] == "2025-03-15T00:00:00Z"
+    assert found["rows"] == 42
+    with schedule_hands.scheduled(ready, cron=twice_a_month, params=since_april) as schedule:
         found = ready.get(f"/v1/schedules/{schedule.id}/preview?n=4").json
     assert [slot["local"] for slot in found["slots"]] == [
         f"2025-{day}T00:00:00+00:00" for day in ("03-15", "04-01", "04-15", "05-01")
     ]
     for slot in found["slots"]:
-        # On the first, the month to date is empty.
-        nothing = slot["local"][8:10] == "01"
+        # Until the first of April its days from that first on are none.
+        nothing = slot["local"][:10] <= "2025-04-01"
         assert (slot["params"] is None, slot["problem"] is not None) == (nothing, nothing)
-    assert found["slots"][0]["params"]["end"] == "2025-03-15T00:00:00Z"
-    assert found["rows"] == 42
+    assert found["slots"][2]["params"]["end"] == "2025-04-15"
 
 
 def test_others_ids_and_scopes(ready: web_api.Caller) -> None:

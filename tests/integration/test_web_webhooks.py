@@ -231,7 +231,7 @@ def test_only_those_that_a_report_did_not_reach_get_it_again(caller: Caller, rec
         db.execute(update(Delivery).where(mine, Delivery.id == reached.id).values(status="succeeded", **ended))
         db.execute(update(Delivery).where(mine, Delivery.id != reached.id).values(status="failed", **ended))
     again = caller.post(f"/v1/reports/{job_id}/redeliver?only=failed")
-    assert (again.status_code, again.json) == (200, {"count": 1})
+    assert (again.status_code, again.json) == (200, {"count": 1, "withdrawn": 0})
     sending.send_due()
     [got] = receiver.wait_for(1)
     assert got.headers["webhook-id"] != str(reached.id)
@@ -250,12 +250,20 @@ def test_a_disabled_webhook_catches_up_when_it_is_enabled(caller: Caller, receiv
         assert caller.post(path).json["type"] == "/docs/problems/webhook-disabled"
     [missed] = caller.get("/v1/deliveries?status=cancelled").json["data"]
     assert caller.post(missed["links"]["redeliver"]).json["type"] == "/docs/problems/webhook-disabled"
+    # What happens while it is disabled is on record, and is not sent.
+    tell(caller)
+    both = caller.get("/v1/deliveries").json["data"]
+    assert [(one["status"], one["error"]) for one in both] == [
+        ("cancelled", "The webhook was disabled; nothing was sent."),
+        ("cancelled", "The webhook was disabled."),
+    ]
+    assert sending.send_due() == 0
     assert caller.post(f"{here}/enable").json["status"] == "enabled"
     later = "2100-01-01T00:00:00Z"
-    assert caller.post(f"{here}/redeliver?since={later}").json == {"count": 0}
-    assert caller.post(f"{here}/redeliver").json == {"count": 1}
+    assert caller.post(f"{here}/redeliver?since={later}").json == {"count": 0, "withdrawn": 0}
+    assert caller.post(f"{here}/redeliver").json == {"count": 2, "withdrawn": 0}
     sending.send_due()
-    receiver.wait_for(1)
+    assert {got.headers["webhook-id"] for got in receiver.wait_for(2)} == {one["id"] for one in both}
 
 
 def test_others_see_none_of_it(caller: Caller, receiver: Receiver) -> None:

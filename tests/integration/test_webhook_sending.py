@@ -143,8 +143,10 @@ def test_410_disables_the_webhook_and_tells_the_others(caller: Caller, receiver:
     assert webhook.disabled_at is not None
     assert "410" in (webhook.disabled_reason or "")
     assert (only(caller).status, only(caller, "schedule.later").status) == ("failed", "cancelled")
-    with session.transaction() as db:
-        assert outbox.record(db, caller.organisation_id, EventType.SCHEDULE_PAUSED, {}) == 0
+    tell(caller, "schedule.missed")
+    missed = only(caller, "schedule.missed")
+    assert (missed.status, missed.attempts) == ("cancelled", 0)
+    assert sending.send_due() == 0
 
 
 def test_redirects_are_not_followed(caller: Caller, receiver: Receiver) -> None:
@@ -284,7 +286,7 @@ def test_the_contact_is_told_by_e_mail(caller: Caller, receiver: Receiver, monke
     tell(caller)
     with session.transaction() as db:
         claimed = deliveries.claim(db, uuid.uuid4(), most=10)
-    sending._deliver(claimed[0])
+    sending._deliver(claimed[0], is_withdrawn=False)
     told = only(caller, EventType.DELIVERY_FAILED)
     assert (told.channel, told.target["to"]) == ("email", "owner@example.com")
 
@@ -313,7 +315,7 @@ def test_a_sender_whose_claim_ran_out_changes_nothing(caller: Caller, receiver: 
     with session.transaction() as db:
         assert not deliveries.put_off(db, stale, seconds=1, error="late")
         assert not deliveries.end(db, stale, DeliveryStatus.FAILED)
-    sending._deliver(taken)
+    sending._deliver(taken, is_withdrawn=False)
     assert (only(caller).status, len(receiver.received)) == ("succeeded", 1)
 
 

@@ -22,7 +22,7 @@ from web import (
     schemas,
 )
 from web import delivery_schemas as shapes
-from workers.deliveries import poking
+from workers.deliveries import poking, withdrawing
 
 blueprint = flask.Blueprint("deliveries", __name__, url_prefix="/v1")
 
@@ -60,9 +60,24 @@ def delete(delivery_id: str) -> flask.Response:
     with session.transaction() as db:
         delivery = delivery_views.find(db, delivery_id)
         if not deliveries.forget(db, delivery.id):
-            detail = "It is still being tried; it can be deleted once it is finished."
+            detail = "It is still being tried. Cancel it first, or wait until it has ended."
             raise problems.Problem(problem_types.DELIVERY_PENDING, detail)
     return job_object.as_json(shapes.DeletedDelivery(id=delivery.id, deleted=True))
+
+
+@blueprint.post("/deliveries/<delivery_id>/cancel")
+@auth.requires(Scope.WEBHOOKS)
+def cancel(delivery_id: str) -> flask.Response:
+    """Call one off that waits to be sent. An attempt that is being made at this moment may still arrive."""
+    query.read(schemas.NoParameters)
+    with session.transaction() as db:
+        delivery = delivery_views.find(db, delivery_id)
+        if not deliveries.call_off(db, delivery.id, why=f"Called off by {auth.caller().name}."):
+            detail = f"It has already ended: it is {delivery.status}."
+            raise problems.Problem(problem_types.DELIVERY_FINISHED, detail)
+        db.expire(delivery)
+        ended = delivery_views.found(db, delivery.id)
+    return delivery_views.answer(ended)
 
 
 @blueprint.post("/deliveries/<delivery_id>/redeliver")
@@ -82,6 +97,8 @@ def redeliver(delivery_id: str) -> flask.Response:
             raise problems.Problem(
                 problem_types.DELIVERY_ERASED, "Whom it was for, or about, has been erased; it is not sent again."
             )
+        if withdrawing.withdrawn(db, [delivery]):
+            raise problems.Problem(problem_types.DELIVERY_WITHDRAWN, withdrawing.WHY)
         if not deliveries.again(db, Delivery.id == delivery.id):
             raise problems.Problem(
                 problem_types.WEBHOOK_DISABLED, "Enable the webhook first: nothing is sent to it now."

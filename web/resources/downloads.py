@@ -6,11 +6,11 @@ from typing import NamedTuple
 import flask
 from sqlalchemy.orm import Session
 
-from models import deliveries, jobs, schedules, session
+from models import deliveries, jobs, session
 from models.delivery import Channel, Delivery
 from models.job import Job
 from web import auth, formats, limits, problem_types, problems, request_context, results
-from workers.deliveries import links, receivers
+from workers.deliveries import links, withdrawing
 from workers.deliveries.links import Link
 
 blueprint = flask.Blueprint("downloads", __name__, url_prefix=links.PATH)
@@ -81,26 +81,12 @@ def _find(db: Session, link: Link) -> _Found:
     delivery = deliveries.find(db, link.delivery_id, organisation_id=link.organisation_id)
     if delivery is None or delivery.job_id is None or delivery.erased_at is not None:
         raise _gone("What was sent is not kept any more.")
-    if delivery.channel != Channel.EMAIL or not _is_receiver(db, delivery):
+    if delivery.channel != Channel.EMAIL or withdrawing.withdrawn(db, [delivery]):
         raise _gone("The schedule does not send this to you any more.")
     job = jobs.find(db, delivery.job_id, organisation_id=link.organisation_id)
     if job is None or job.deleted_at is not None:
         raise _gone("The report has been deleted.")
     return _Found(delivery, job)
-
-
-def _is_receiver(db: Session, delivery: Delivery) -> bool:
-    """Tell whether a delivery would be made to the same address with the same rows today."""
-    if delivery.schedule_id is None:
-        return True
-    schedule = schedules.find(db, delivery.schedule_id, organisation_id=delivery.organisation_id)
-    if schedule is None or schedule.deleted_at is not None:
-        return False
-    return any(
-        (target["channel"], target["target"].get("to"), target["filter"])
-        == (delivery.channel, delivery.target.get("to"), delivery.filter)
-        for target in receivers.expand(delivery.organisation_id, schedule.deliveries)
-    )
 
 
 def _gone(detail: str) -> problems.Problem:

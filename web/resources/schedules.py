@@ -32,6 +32,7 @@ from web import (
     schemas,
 )
 from web import schedule_schemas as shapes
+from workers.deliveries import withdrawing
 from workers.schedules import pausing, planning
 
 blueprint = flask.Blueprint("schedules", __name__, url_prefix="/v1/schedules")
@@ -108,6 +109,7 @@ def change(schedule_id: str) -> flask.Response:
             _demand_naming(wanted.get("deliveries"))
         schedule_views.apply(db, schedule, request, now=schedules.now(db))
         db.flush()
+        withdrawing.withdraw(db, schedule.id)
         shown = schedule_views.shown(db, [schedule])[0]
     return _answer(shown)
 
@@ -121,6 +123,8 @@ def delete(schedule_id: str) -> flask.Response:
         _demand_match(schedule)
         schedules.drop_waiting(db, schedule, reason="deleted", detail="The schedule was deleted.")
         schedule.deleted_at = schedules.now(db)
+        db.flush()
+        withdrawing.withdraw(db, schedule.id)
     return job_object.as_json(shapes.DeletedSchedule(id=schedule.id))
 
 

@@ -147,7 +147,7 @@ def disable(webhook_id: str) -> flask.Response:
         webhook = _find(db, webhook_id)
         disabled = webhooks.disable(db, webhook.id, reason=f"Disabled by {auth.caller().name}.")
         if disabled is not None:
-            deliveries.cancel_of_webhook(db, webhook.id, why="The webhook was disabled.")
+            deliveries.cancel(db, Delivery.webhook_id == webhook.id, why="The webhook was disabled.")
         return job_object.as_json(delivery_object.webhook(disabled or webhook))
 
 

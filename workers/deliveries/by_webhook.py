@@ -16,18 +16,13 @@ GONE = 410
 LONGEST_WISH_SECONDS = 86_400.0
 
 
-class DisabledError(Exception):
-    """The webhook is disabled, or deleted: nothing is sent to it."""
+DISABLED = Attempted(succeeded=False, withdrawn=True, error="The webhook is disabled; nothing was sent.")
 
 
 def send(delivery: Delivery, *, way: Way | None = None) -> Attempted:
-    """Make one attempt.
-
-    Raises:
-        DisabledError: the webhook wants nothing.
-    """
+    """Make one attempt."""
     if delivery.webhook_id is None:
-        raise DisabledError
+        return DISABLED
     try:
         with session.transaction() as db:
             found = webhooks.current_secrets(db, delivery.webhook_id)
@@ -36,7 +31,7 @@ def send(delivery: Delivery, *, way: Way | None = None) -> Attempted:
             succeeded=False, error="The webhook's secret cannot be read with this server's ENCRYPTION_KEYS."
         )
     if found is None or found[0].disabled_at is not None:
-        raise DisabledError
+        return DISABLED
     webhook, secrets = found
     way = way or Way(allow_private=settings.load().deliver_to_private)
     body = encode(delivery.payload)

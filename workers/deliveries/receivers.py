@@ -23,7 +23,12 @@ def expand(organisation_id: uuid.UUID, wanted: Iterable[Json]) -> list[Json]:
 
     Each address of an e-mail becomes a receiver of its own, so that the log, the retries and a second sending are its own.
     """
-    return [target.as_json() for one in wanted for target in _targets(organisation_id, one)]
+    return [target.as_json() for target in targets(organisation_id, wanted)]
+
+
+def targets(organisation_id: uuid.UUID, wanted: Iterable[Json]) -> Iterator[Target]:
+    """Yield what `expand` returns, one by one."""
+    return (target for one in wanted for target in _targets(organisation_id, one))
 
 
 def lane(organisation_id: uuid.UUID, channel: Channel, place: str = "") -> str:

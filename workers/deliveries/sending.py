@@ -19,7 +19,7 @@ from models.delivery import Channel, Delivery, DeliveryStatus
 from models.failpoints import Point
 from models.outbox import EventType
 from workers import errors
-from workers.deliveries import by_email, by_file, by_webhook, poking, shared, telling
+from workers.deliveries import by_email, by_file, by_webhook, poking, shared, telling, withdrawing
 
 SENDERS = 32
 # The waits of Standard Webhooks: ten attempts in about three days.
@@ -53,8 +53,8 @@ def send_due() -> int:
     with futures.ThreadPoolExecutor(SENDERS, thread_name_prefix="sender") as pool:
         while True:
             if len(flying) < SENDERS and time.monotonic() - began < LONGEST_RUN_SECONDS:
-                for delivery in _claim(token, SENDERS - len(flying)):
-                    flying[pool.submit(_deliver, delivery)] = delivery.id
+                for delivery, is_withdrawn in _claim(token, SENDERS - len(flying)):
+                    flying[pool.submit(_deliver, delivery, is_withdrawn=is_withdrawn)] = delivery.id
                     made += 1
             if not flying:
                 return made
@@ -74,17 +74,19 @@ def _forget_removed() -> None:
         log.warning("could not look which results are still kept", error=type(error).__name__)
 
 
-def _claim(token: uuid.UUID, most: int) -> list[Delivery]:
+def _claim(token: uuid.UUID, most: int) -> list[tuple[Delivery, bool]]:
+    """Take what is due, and tell of each whether its schedule has taken it back meanwhile."""
     failpoints.hit(Point.DELIVER_BEFORE_CLAIM)
     try:
         with session.transaction() as db:
             claimed = deliveries.claim(db, token, most=most)
+            taken_back = withdrawing.withdrawn(db, claimed)
     except errors.DATABASE_AWAY as error:
         log.warning("could not look for deliveries", error=type(error).__name__)
         return []
     if claimed:
         failpoints.hit(Point.DELIVER_AFTER_CLAIM)
-    return claimed
+    return [(one, one.id in taken_back) for one in claimed]
 
 
 def _renew(token: uuid.UUID, ids: set[uuid.UUID]) -> None:
@@ -95,33 +97,30 @@ def _renew(token: uuid.UUID, ids: set[uuid.UUID]) -> None:
         log.warning("could not keep the claims on deliveries", error=type(error).__name__)
 
 
-def _deliver(delivery: Delivery) -> None:
+def _deliver(delivery: Delivery, *, is_withdrawn: bool) -> None:
     """Make one attempt and write what came of it."""
     began = time.monotonic()
     with structlog.contextvars.bound_contextvars(
         delivery_id=str(delivery.id), organisation_id=str(delivery.organisation_id), attempt=delivery.attempts
     ):
-        made = _attempt(delivery)
+        made = withdrawing.ATTEMPTED if is_withdrawn else _attempt(delivery)
         failpoints.hit(Point.DELIVER_AFTER_SEND)
         duration = round((time.monotonic() - began) * 1000)
         _settle(lambda db: _write(db, delivery, made, duration_ms=duration))
         log.info(
-            "delivered" if made is not None and made.succeeded else "not delivered",
+            "delivered" if made.succeeded else "not delivered",
             channel=delivery.channel,
-            error=made.error if made is not None else "the webhook is disabled",
+            error=made.error,
             milliseconds=duration,
         )
 
 
-def _attempt(delivery: Delivery) -> Attempted | None:
-    """Send; None: the receiver is disabled."""
+def _attempt(delivery: Delivery) -> Attempted:
     if delivery.tries > MOST_TRIES:
         # Each of these attempts has ended its process. What is in it is what kills.
         return Attempted(succeeded=False, error="Every attempt ended its process.", permanent=True)
     try:
         return SEND[Channel(delivery.channel)](delivery)
-    except by_webhook.DisabledError:
-        return None
     except errors.DATABASE_AWAY as error:
         return Attempted(succeeded=False, error=f"The database was in the way ({type(error).__name__}).")
     except Exception as error:  # What is wrong with one message must not hold up the others.
@@ -146,14 +145,11 @@ def _settle(write: Callable[[Session], None]) -> None:
             return
 
 
-def _write(db: Session, delivery: Delivery, made: Attempted | None, *, duration_ms: int) -> None:
-    if made is None:
-        unsent = Attempted(succeeded=False, error="The webhook is disabled; nothing was sent.")
-        deliveries.note_attempt(db, delivery, unsent, duration_ms=duration_ms)
-        deliveries.end(db, delivery, DeliveryStatus.CANCELLED, error=unsent.error)
-        return
+def _write(db: Session, delivery: Delivery, made: Attempted, *, duration_ms: int) -> None:
     deliveries.note_attempt(db, delivery, made, duration_ms=duration_ms)
-    if made.succeeded:
+    if made.withdrawn:
+        deliveries.end(db, delivery, DeliveryStatus.CANCELLED, error=made.error)
+    elif made.succeeded:
         deliveries.end(db, delivery, DeliveryStatus.SKIPPED if made.skipped else DeliveryStatus.SUCCEEDED)
     elif made.permanent or made.gone or delivery.tries >= _tries_of(delivery):
         if deliveries.end(db, delivery, DeliveryStatus.FAILED, error=made.error):
@@ -175,7 +171,7 @@ def _give_up(db: Session, delivery: Delivery, made: Attempted) -> None:
         reason = f"Nothing has got through for as long as a message is tried. Last: {made.error}"
     disabled = webhooks.disable(db, delivery.webhook_id, reason=reason)
     if disabled is not None:
-        deliveries.cancel_of_webhook(db, disabled.id, why="The webhook was disabled.")
+        deliveries.cancel(db, Delivery.webhook_id == disabled.id, why="The webhook was disabled.")
         telling.of_disabled(db, disabled, reason)
 
 

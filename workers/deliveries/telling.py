@@ -55,6 +55,7 @@ def of_disabled(db: Session, webhook: Webhook, reason: str) -> None:
         EventType.WEBHOOK_DISABLED,
         data,
         targets=receivers.contact(db, webhook.organisation_id, on="disabled"),
+        but_not_to=webhook.id,
     )
 
 

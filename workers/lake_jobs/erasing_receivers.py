@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from analytics.datasets.mentions import Mention
 from models import deliveries, erasure, erasure_receivers, session
+from models.delivery import Delivery
 from models.erasure import Journal, Receivers
 from models.webhook import Webhook
 from workers.lake_jobs import erasing_targets
@@ -59,5 +60,5 @@ def _redact_webhook(db: Session, webhook: Webhook, mention: Mention) -> bool:
     webhook.url = erasing_targets.masked_url(webhook.url, mention)
     if webhook.disabled_at is None:
         webhook.disabled_at, webhook.disabled_reason = db.scalars(select(func.now())).one(), WHY_DISABLED
-    deliveries.cancel_of_webhook(db, webhook.id, why=WHY_DISABLED)
+    deliveries.cancel(db, Delivery.webhook_id == webhook.id, why=WHY_DISABLED)
     return True

@@ -19,6 +19,7 @@ from cronsim import CronSim, CronSimError
 
 LONGEST = 200
 FIELDS = ("minute", "hour", "day of month", "month", "day of week")
+VALUES = (60, 24, 31, 12, 7)
 ALIASES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -38,6 +39,7 @@ SAMPLE = 2_000
 SAMPLE_FROM = datetime(2024, 1, 1)  # noqa: DTZ001 - the clock on a wall has no zone
 SAMPLE_UNTIL = datetime(2124, 1, 1)  # noqa: DTZ001 - as above
 
+_STEP = re.compile(r"/(\d+)(?!\d)")
 _QUARTZ = re.compile(r"\?|W(?!ED)|#\d-")
 
 
@@ -198,6 +200,14 @@ def _check_shape(fields: str) -> None:
             "field-count",
             f"Cron has five fields, not {count}: minute, hour, day of month, month, day of week, as in `0 6 * * MON`.",
         )
+    for text, name, values in zip(fields.split(), FIELDS, VALUES, strict=True):
+        step = max((int(found) for found in _STEP.findall(text)), default=0)
+        if step > values:
+            raise CronError(
+                "step-too-long",
+                f"{text!r} goes beyond the {values} values of the {name}, and would fire at the first of them only: "
+                "steps begin anew with each round of the field.",
+            )
 
 
 def _explained(fields: str, error: CronSimError) -> CronError:

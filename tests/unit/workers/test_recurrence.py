@@ -157,6 +157,8 @@ def test_a_long_outage_costs_little() -> None:
         ("0 0 31 2,4,6 *", "never-fires", "none of its months"),
         ("0 0 0 * * *", "seconds", "five fields"),
         ("* * * *", "field-count", "five fields, not 4"),
+        ("*/61 * * * *", "step-too-long", "'*/61' goes beyond the 60 values of the minute"),
+        ("0 5-23/25 * * *", "step-too-long", "24 values of the hour"),
         ("60 * * * *", "not-cron", "'60' is no minute"),
         ("0 24 * * *", "not-cron", "'24' is no hour"),
         ("0 0 32 * *", "not-cron", "'32' is no day of month"),
@@ -179,6 +181,7 @@ def test_aliases_and_spaces_become_five_fields() -> None:
     assert recurrence.parse("@Weekly") == "0 0 * * 0"
     assert recurrence.parse("  0  6 * *\tMON ") == "0 6 * * MON"
     assert recurrence.parse("0 0 29 2 *") == "0 0 29 2 *"
+    assert recurrence.parse("*/60 */24 * * *") == "*/60 */24 * * *"
 
 
 @pytest.mark.parametrize(
