@@ -66,14 +66,14 @@ def main() -> int:
     """Return the first exit code that is not 0, or 0 where all that failed has passed when it ran alone."""
     with tempfile.TemporaryDirectory(prefix="reckoner-", ignore_cleanup_errors=True) as folder:
         outcomes = _run_together(Path(folder))
-    code = next((outcome.code for outcome in outcomes if outcome.code), 0)
-    failed = [test for outcome in outcomes for test in outcome.failed]
-    if not _worth_another_try(outcomes, failed):
-        return code
-    _say(f"\n{len(failed)} failed among the others; once more, alone:")
-    command = [sys.executable, "-m", "pytest", *sys.argv[1:], *failed]
-    if subprocess.run(command, check=False).returncode:
-        return code
+        code = next((outcome.code for outcome in outcomes if outcome.code), 0)
+        failed = [test for outcome in outcomes for test in outcome.failed]
+        if not _worth_another_try(outcomes, failed):
+            return code
+        _say(f"\n{len(failed)} failed among the others; once more, alone:")
+        report = Path(folder) / "alone.xml"
+        if _end_of(Part("alone", tuple(failed)).start(report, None), report):
+            return code
     _say("\n    ".join(["UNSTEADY, to be mended: failed beside the others, passed alone:", *failed]))
     return 0
 

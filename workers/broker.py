@@ -22,12 +22,15 @@ _PIECE = 500
 
 @functools.cache
 def _client_of_process(pid: int) -> "redis.Redis":  # noqa: ARG001 - the pid is the cache's key: no connection crosses a fork
-    return redis.Redis.from_url(
+    # A client whose connections are its own closes them when it is collected, and waits for whoever uses them. At the end of a
+    # process that may be a thread that never runs again, and the process would not end.
+    connections = redis.ConnectionPool.from_url(
         settings.load().redis_client_url,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         retry=None,
     )
+    return redis.Redis(connection_pool=connections)
 
 
 def client() -> "redis.Redis":
