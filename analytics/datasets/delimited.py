@@ -84,7 +84,7 @@ class DelimitedReader:
         line = self._first_line
         for block, is_last in self._tailed():
             yield functools.partial(self._parse, block, line, is_last=is_last)
-            line += block.data.count(b"\n")
+            line += records.count_lines(block.data)
 
     def _tailed(self) -> Iterator[tuple[source.Block, bool]]:
         """Blocks of a bounded number of lines, and whether each is the last."""
@@ -241,7 +241,7 @@ def _parts(block: source.Block | None, delimiter: str) -> Iterator[source.Block]
     """A block as it is, or in parts that have not too many lines."""
     data = block.data if block is not None else b""
     damaged = block is not None and block.damaged
-    lines = data.count(b"\n")
+    lines = records.count_lines(data)
     size = len(data) * MOST_LINES // lines if lines > MOST_LINES else len(data)
     start = 0
     while start < len(data):
@@ -259,7 +259,7 @@ def _lines(
     is_valid = np.ones(total, dtype=bool)
     is_valid[[row.number - 1 for row in invalid]] = False
     lines = first_line + np.arange(total, dtype=np.int64)
-    if data.count(b"\n") + (not data.endswith(b"\n")) != total:
+    if records.count_lines(data) + (not data.endswith(b"\n")) != total:
         inside = np.zeros(total, dtype=np.int64)
         inside[is_valid] = sum(
             pc.fill_null(pc.count_substring(column, "\n"), 0).to_numpy() for column in _decoded(table).columns
