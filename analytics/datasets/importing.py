@@ -18,6 +18,7 @@ from analytics.datasets import (
     batches,
     carrying,
     cleaning,
+    database,
     deciding,
     delimited,
     header_doubts,
@@ -38,9 +39,6 @@ from analytics.datasets import (
     widening,
 )
 
-# DuckDB gets no more however much it might have: a child is to stay under 700 MB whatever the size of the file, and
-# what does not fit is spilled at little cost.
-MOST_MEMORY = "350MB"
 STAGE_THREADS = 2
 
 
@@ -211,7 +209,7 @@ def understand(file: FileText, *, options: options.ImportOptions, folder: Path) 
         errors.Refusal: the file lacks columns, or is ambiguous.
     """
     mapping = headers.map_headers(file.headers, schemas.DATASETS[options.dataset], options.mapping)
-    with connect(folder, memory=MOST_MEMORY, threads=STAGE_THREADS) as connection:
+    with database.connect(folder, memory=database.MOST_MEMORY, threads=STAGE_THREADS) as connection:
         deciding.check_pattern(connection, options.refund_pattern)
         text, of_layout = carrying.carry(connection, file.text, mapping=mapping, folder=folder)
         found = deciding.find_reading(connection, text, options=options, mapping=mapping, typed=file.numbers)
@@ -252,7 +250,7 @@ def _open(
 def _settle(
     options: options.ImportOptions, mapping: headers.HeaderMapping, first: batches.TextBatch
 ) -> plain.PlainPlan | None:
-    with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": MOST_MEMORY}) as connection:
+    with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": database.MOST_MEMORY}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         return plain.settle(connection, first.rows, mapping=mapping, asked=options)
 
@@ -296,7 +294,7 @@ def plan_change(  # noqa: PLR0913 - a table, a place and what may be used
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     following = follow or steps.Steps(lambda _: None)
-    with connect(folder, memory=memory, threads=threads) as connection, following.watching(connection):
+    with database.connect(folder, memory=memory, threads=threads) as connection, following.watching(connection):
         staged, table = _fit(connection, staged, current, folder)
         types = table.types
         clean = cleaning.build(staged.reading, types, staged.text.relation)
@@ -380,27 +378,6 @@ def _clean_rows(
     as_written = cleaning.is_complete(staged.reading, rows.counts, rows.count)
     ready = as_written and not rows.local and tuple(types) == tuple(rows.plan.schema.names)
     return merging.CleanRows(clean.query, plain_query, numbered, rows.files if ready else ())
-
-
-def connect(folder: Path, *, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
-    spill = folder / "spill"
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "memory_limit": memory,
-            "threads": threads,
-            "temp_directory": str(spill),
-            # Rows carry their line, so their order in between is free and need not be kept in memory.
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,
-        },
-    )
-    connection.execute("SET TimeZone = 'UTC'")
-    allowed = connection.execute(
-        "SELECT least(parse_formatted_bytes($1), parse_formatted_bytes($2))", [memory, MOST_MEMORY]
-    )
-    connection.execute(f"SET memory_limit = '{(allowed.fetchone() or (0,))[0]}B'")
-    return connection
 
 
 def _warnings(blank: int) -> tuple[result.ResultWarning, ...]:

@@ -15,6 +15,7 @@ from analytics import errors, result
 from analytics.datasets import (
     batches,
     cleaning,
+    database,
     evidence,
     guessing,
     headers,
@@ -98,7 +99,7 @@ def make(path: Path, asked: options.PreviewOptions, around: Surroundings) -> Pre
         errors.Refusal: it cannot be read as a table, or an option is wrong, whatever its sender might answer.
     """
     asked, open_questions, text = _read(path, asked, around)
-    with importing.connect(around.folder, memory=importing.MOST_MEMORY, threads=importing.STAGE_THREADS) as connection:
+    with database.connect(around.folder, memory=database.MOST_MEMORY, threads=importing.STAGE_THREADS) as connection:
         columns = evidence.look(connection, text.text.relation, len(text.headers))
     file = questions.File(text.headers, columns)
     choice, more = _choose(asked, file)
@@ -193,7 +194,7 @@ def _plan(staged: importing.Staged, around: Surroundings) -> _Plan:
         threads=around.threads,
         known=around.known(dataset),
     )
-    with importing.connect(around.folder, memory=around.memory, threads=around.threads) as connection:
+    with database.connect(around.folder, memory=around.memory, threads=around.threads) as connection:
         names, rows = _first_rows(connection, staged, change.types)
         rejects = _rejects(connection, change)
     columns = [StoredColumn(name=name, type=str(change.types[name].kind)) for name in names]
