@@ -12,8 +12,28 @@ _SHOPIFY_ORDER = (
     "paymentreference paymentid paymenttermsname employee location deviceid id tags risklevel source receiptnumber"
 )
 _SHOPIFY_SUMS = "subtotal shipping taxes total discountamount refundedamount outstandingbalance"
+_GIVEN_BACK = "import that as orders of its own, with negative amounts."
+_SHOPIFY_CANCELLED = (
+    "Orders that were cancelled, voided or refunded are in the export, too, and count as full sales. Leave out those with "
+    "the Financial Status voided or refunded, or with a time in Cancelled at: when exporting, or in reports with a filter "
+    "(`financial_status` not_in voided, refunded; `cancelled_at` is_null). Refunded Amount is not taken off; of the others, "
+    f"which are partially_refunded, {_GIVEN_BACK}"
+)
+_WOOCOMMERCE_CANCELLED = (
+    "Orders that are cancelled, failed, refunded or not yet paid are in the export, too, and count as full sales. Export "
+    "completed ones, or leave the others out of reports with a filter (`status`)."
+)
+_WOOCOMMERCE_GUESTS = (
+    "Guests have the customer id 0; map `customer_id` to the billing e-mail if guests are to count as customers."
+)
 _STRIPE_FAILED = (
-    "The export has payments that failed, too. Export with the filter Status = Succeeded, or they count as orders."
+    "Payments that failed or were refunded are in the export, too, and count as full sales. Export with the filter "
+    "Status = Succeeded, and leave out what has the Status Failed or Refunded all the same in reports with a filter "
+    f"(`status`). Amount Refunded is not taken off; of the others, which were refunded in part, {_GIVEN_BACK}"
+)
+_STRIPE_VOID = (
+    "Invoices that are drafts, void or uncollectible are in the export, too, and count as full sales. Export with the filter "
+    "Status = Paid, or leave the others out of reports with a filter (`status`)."
 )
 _STRIPE_INTERVAL = (
     "Amount is the price of one Interval. Where some subscriptions are paid by the year, export them apart and divide."
@@ -28,6 +48,7 @@ LAYOUTS = (
         "product<lineitemname quantity<lineitemquantity unit_price<lineitemprice amount< currency<currency kind<",
         group="name",
         carried=_SHOPIFY_ORDER,
+        advice=_SHOPIFY_CANCELLED,
     ),
     layout.known(
         "Shopify: orders, as orders",
@@ -37,6 +58,7 @@ LAYOUTS = (
         "kind< channel<source",
         group="name",
         carried=f"{_SHOPIFY_ORDER} {_SHOPIFY_SUMS}",
+        advice=_SHOPIFY_CANCELLED,
     ),
     layout.known(
         "Shopify: customers",
@@ -54,7 +76,7 @@ LAYOUTS = (
         "order_id<orderid line_no< customer_id<customerid,billingemail,customeremail ordered_at<date,orderdate "
         "product_id<itemsku,itemproductid,itemid product<itemname quantity<itemquantity unit_price< "
         "amount<itemtotal currency<ordercurrency kind<",
-        advice="Guests have the customer id 0. Map `customer_id` to the billing e-mail if guests are to count as customers.",
+        advice=f"{_WOOCOMMERCE_CANCELLED} {_WOOCOMMERCE_GUESTS}",
     ),
     layout.known(
         "WooCommerce: orders",
@@ -62,8 +84,7 @@ LAYOUTS = (
         "orderid ordernumber status ordertotal ordercurrency",
         "order_id<orderid customer_id<customerid,customeremail,billingemail ordered_at<orderdate,date "
         "amount<ordertotal currency<ordercurrency kind< channel<createdvia",
-        advice="The export has cancelled and failed orders, too. Export completed ones, or they count as sales. Guests have "
-        "the customer id 0; map `customer_id` to the billing e-mail if guests are to count as customers.",
+        advice=f"{_WOOCOMMERCE_CANCELLED} {_WOOCOMMERCE_GUESTS}",
     ),
     layout.known(
         "WooCommerce: analytics, orders",
@@ -114,6 +135,7 @@ LAYOUTS = (
         "id amountdue customer number subtotal total",
         "order_id<id customer_id<customer,customerid ordered_at<dateutc,createdutc,created amount<total "
         "currency<currency kind< channel<",
+        advice=_STRIPE_VOID,
     ),
     layout.known(
         "Xero: sales invoices",

@@ -191,3 +191,38 @@ def test_the_demo_asks_the_same_question(tmp_path: Path) -> None:
     assert guessing.guess_dataset(path, among=("order_lines", "orders")) == "orders"
     path.write_text("name,colour\na,red\n")
     assert guessing.guess_dataset(path, among=("order_lines", "orders")) is None
+
+
+@pytest.mark.parametrize(
+    ("title", "dataset", "named"),
+    [
+        (
+            "Shopify: orders, as lines",
+            "order_lines",
+            ("financial_status", "cancelled_at", "voided", "refunded", "Refunded Amount"),
+        ),
+        (
+            "Shopify: orders, as lines",
+            "orders",
+            ("financial_status", "cancelled_at", "voided", "refunded", "Refunded Amount"),
+        ),
+        ("WooCommerce: orders, one row per item", "order_lines", ("status", "cancelled", "failed", "refunded")),
+        ("WooCommerce: orders", "orders", ("status", "cancelled", "failed", "refunded")),
+        ("Stripe: payments", "orders", ("status", "Failed", "Refunded", "Amount Refunded")),
+        ("Stripe: invoices", "orders", ("status", "void", "uncollectible")),
+    ],
+)
+def test_sales_that_came_to_nothing_are_spoken_of(
+    importer: Importer, title: str, dataset: str, named: tuple[str, ...]
+) -> None:
+    export = next(one for one in shop_exports.EXPORTS if one.layout == title)
+    out = io.StringIO()
+    csv.writer(out).writerows([export.names, [export.values.get(name, "") for name in export.names]])
+    found = importer(out.getvalue(), dataset=dataset, max_rejects=0)
+    advice = [warning.detail for warning in found.change.warnings if warning.code == "layout-advice"]
+    assert len(advice) == 1
+    assert [word for word in named if word not in advice[0]] == []
+    # What the advice filters by is there to be filtered by.
+    filtered = {word for word in named if f"`{word}`" in advice[0]}
+    assert filtered
+    assert filtered <= set(found.change.schema.names)
