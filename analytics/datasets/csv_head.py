@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from analytics import errors
-from analytics.datasets import headings, limits
+from analytics.datasets import headings, limits, text_formulas
 
 DELIMITERS = (",", ";", "\t", "|")
 # Excel writes and obeys a first line that names the delimiter.
@@ -50,7 +50,7 @@ def read(text: str, delimiter: str | None) -> Head:
     if len(record) == 1 and delimiter in record[0]:
         record = read_record(record[0], delimiter)
     limits.check_columns(len(record))
-    headers = tuple(value.strip() for value in record)
+    headers = tuple(text_formulas.value(value).strip() for value in record)
     for header in headers:
         limits.check_header(header)
     titles = [record for record, _ in records[:position] if any(value.strip() for value in record)]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from analytics import errors, result
-from analytics.datasets import batches, cells, csv_head, footers, records, source
+from analytics.datasets import batches, cells, csv_head, footers, records, repeated_headers, source, text_formulas
 
 HEAD_BYTES = 256 * 1024
 # A quote that is opened and not closed within so much is taken to be one that is never closed.
@@ -172,11 +172,14 @@ class DelimitedReader:
         rows = table.add_column(0, batches.LINE, pa.array(valid_lines))
         if misfits.mended:
             rows = pa.concat_tables([_decoded(rows), self._mended_table(misfits.mended)])
+        if text_formulas.START.encode() in block.data:
+            rows = text_formulas.read(rows, self._null_words)
         rows, blank = cells.without_blank(rows)
         if block.damaged:
             rows, damaged = cells.take_out(_decoded(rows), REPLACEMENT, code="bad-encoding", headers=self._headers)
             misfits.rejects += damaged
-        rejects = misfits.rejects
+        rows, repeated = repeated_headers.take_out(rows, self._headers, self._null_words)
+        rejects = misfits.rejects + repeated
         if is_last:
             rows, rejects = footers.take_out(rows, rejects, columns=len(self._headers))
         return batches.TextBatch(rows.cast(self.schema), cells.rejects_table(rejects), blank + misfits.blank)

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from analytics import errors
-from analytics.datasets import batches, cleaning, footers, merging, staging, wording
+from analytics.datasets import batches, cleaning, footers, merging, repeated_headers, staging, wording
 
 SAMPLES = 20
 # Columns of keys that are made of a row's position among others of its file, where the file lacks them.
@@ -62,8 +62,8 @@ def refuse_too_many(rejects: Rejects, *, read: int, share: float) -> None:
     Raises:
         errors.Refusal: `too-many-rejects`, with counts by code and the first samples.
     """
-    # What is written below a table was never one of its rows, however few those are.
-    bad = rejects.count - rejects.by_code.get(footers.CODE, 0)
+    # What is written below a table, and its headers, were never rows of it, however few those are.
+    bad = rejects.count - sum(rejects.by_code.get(code, 0) for code in (footers.CODE, repeated_headers.CODE))
     if not bad or bad <= share * read:
         return
     first = next(pq.ParquetFile(rejects.path).iter_batches(batch_size=SAMPLES)).to_pylist()

@@ -1,5 +1,6 @@
 """XLSX: one sheet of a workbook as a table, in bounded memory."""
 
+import collections
 import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from analytics.datasets import (
     headings,
     limits,
     packing,
+    repeated_headers,
     xlsx_book,
     xlsx_sheet,
 )
@@ -140,6 +142,7 @@ class XlsxReader:
         headers = [value.strip() for value in shown[position]]
         while headers and not headers[-1]:
             headers.pop()
+        self._header_row = first[position].values[: len(headers)]
         return tuple(headers), headings.describe(titles) if titles else None
 
     def _shown(self, values: Sequence[xlsx_sheet.Value]) -> list[str]:
@@ -150,7 +153,7 @@ class XlsxReader:
         width = len(self._names)
         if is_last:
             rows, rejects = self._without_footers(rows)
-        fitting = [row for row in rows if self._fits(row, rejects)]
+        fitting = [row for row in rows if not self._is_header(row, rejects) and self._fits(row, rejects)]
         padded = [row.values + [None] * (width - len(row.values)) for row in fitting]
         by_column = zip(*padded, strict=True) if padded else itertools.repeat((), width)
         columns = {batches.LINE: pa.array([row.number for row in fitting], pa.int64())}
@@ -162,16 +165,35 @@ class XlsxReader:
 
     def _without_footers(self, rows: list[xlsx_sheet.Row]) -> tuple[list[xlsx_sheet.Row], list[dict[str, object]]]:
         """The last rows of the sheet without those that say something about the table, which are rejects."""
-        kept = len(rows)
-        rejects: list[dict[str, object]] = []
-        for row in reversed(rows[-footers.LOOKED_AT :]):
-            shown = self._shown(row.values)
-            if not footers.is_footer(shown, len(self._names)):
-                break
-            kept -= 1
-            record = cells.record([*shown, *[""] * (len(self._names) - len(shown))])
-            rejects.append(cells.reject(row.number, footers.CODE, None, row=record))
-        return rows[:kept], rejects
+        width = len(self._names)
+        last = rows[: -footers.LOOKED_AT - 1 : -1]
+        records = [self._filled_up(self._shown(row.values)) for row in last]
+
+        def usual(likely: int) -> Sequence[int]:
+            above = [row.values for row in rows[:-likely]]
+            filled = collections.Counter(at for values in above for at, value in enumerate(values) if value is not None)
+            return footers.usual_columns([filled[at] for at in range(width)], len(above))
+
+        found = footers.count(records, width, usual=usual)
+        rejects = [
+            cells.reject(row.number, footers.CODE, None, row=cells.record(record))
+            for row, record in zip(last[:found], records, strict=False)
+        ]
+        return rows[: len(rows) - found], rejects
+
+    def _filled_up(self, shown: list[str]) -> list[str]:
+        """A record with as many values as there are headers, or with more if it has more."""
+        width = len(self._names)
+        return shown + [""] * (width - len(shown)) if any(shown[width:]) else (shown + [""] * width)[:width]
+
+    def _is_header(self, row: xlsx_sheet.Row, rejects: list[dict[str, object]]) -> bool:
+        """Whether a row has the headers once more; it becomes a reject."""
+        width = len(self._names)
+        if row.values[:width] != self._header_row or any(value is not None for value in row.values[width:]):
+            return False
+        record = cells.record(self._shown(self._header_row))
+        rejects.append(cells.reject(row.number, repeated_headers.CODE, None, row=record))
+        return True
 
     def _fits(self, row: xlsx_sheet.Row, rejects: list[dict[str, object]]) -> bool:
         """Whether a row has no more values than there are headers, and values only; otherwise it becomes a reject."""
