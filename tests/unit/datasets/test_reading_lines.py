@@ -95,7 +95,7 @@ def test_a_row_that_is_like_the_header_but_for_one_cell_is_a_row(importer: Impor
 
 def test_a_repeated_header_does_not_change_the_types(importer: Importer) -> None:
     rows = "".join(f"{number},{number * 2},2024-01-02,,x\n" for number in range(500))
-    header = "customer_id,visits,seen,-,tag\n"
+    header = "customer_id,visits,seen,-,what_repeats_itself\n"
     found = importer(header + rows + header + rows.replace("0,", "1,"), dataset="customers")
     assert {str(found.current.schema.field(name).type) for name in ("visits", "seen")} == {"int64", "date32[day]"}
     assert rejected(found) == [(502, "repeated-header")]
