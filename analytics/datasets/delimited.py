@@ -172,17 +172,18 @@ class DelimitedReader:
         rows = table.add_column(0, batches.LINE, pa.array(valid_lines))
         if misfits.mended:
             rows = pa.concat_tables([_decoded(rows), self._mended_table(misfits.mended)])
-        if text_formulas.START.encode() in block.data:
+        if text_formulas.may_be_in(block.data):
             rows = text_formulas.read(rows, self._null_words)
         rows, blank = cells.without_blank(rows)
         if block.damaged:
             rows, damaged = cells.take_out(_decoded(rows), REPLACEMENT, code="bad-encoding", headers=self._headers)
             misfits.rejects += damaged
         rows, repeated = repeated_headers.take_out(rows, self._headers, self._null_words)
-        rejects = misfits.rejects + repeated
+        rejects = misfits.rejects
         if is_last:
             rows, rejects = footers.take_out(rows, rejects, columns=len(self._headers))
-        return batches.TextBatch(rows.cast(self.schema), cells.rejects_table(rejects), blank + misfits.blank)
+        rejected = pa.concat_tables([cells.rejects_table(rejects), repeated])
+        return batches.TextBatch(rows.cast(self.schema), rejected, blank + misfits.blank)
 
     def _sort_out(self, invalid: Sequence[pa_csv.InvalidRow], lines: np.ndarray) -> _Misfits:
         misfits = _Misfits()
