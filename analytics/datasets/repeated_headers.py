@@ -12,30 +12,43 @@ CODE = "repeated-header"
 AROUND = " \t\r\n\f\v\u00a0\u202f\u200b\ufeff"
 
 
-def take_out(
-    rows: pa.Table, headers: Sequence[str], null_words: frozenset[str]
-) -> tuple[pa.Table, list[dict[str, object]]]:
+def may_be_repeated(headers: Sequence[str]) -> bool:
+    """Tell whether a row like these would be headers again: where they are figures alone, the file has rows only."""
+    return any(map(str.isalpha, "".join(headers)))
+
+
+def take_out(rows: pa.Table, headers: Sequence[str], null_words: frozenset[str]) -> tuple[pa.Table, pa.Table]:
     """Rows that differ from the headers in some cell, and rejects for those that differ in none."""
+    places = _places(rows, headers, null_words)
+    if not places.size:
+        return rows, batches.REJECTS.empty_table()
+    kept = np.ones(rows.num_rows, dtype=bool)
+    kept[places] = False
+    lines = rows[batches.LINE].take(pa.array(places))
+    # All of them are one and the same record, so even millions are no work.
+    same = cells.reject(0, CODE, None, row=cells.record(headers))
+    columns = {
+        name: pa.repeat(pa.scalar(value, pa.string()), len(lines)) for name, value in same.items() if name != "line"
+    }
+    return rows.filter(pa.array(kept)), pa.table({"line": lines, **columns}, schema=batches.REJECTS)
+
+
+def _places(rows: pa.Table, headers: Sequence[str], null_words: frozenset[str]) -> np.ndarray:
+    """Which rows they are."""
     said = {
         name: "" if header in null_words else header.strip(AROUND)
         for name, header in zip(rows.column_names[1:], headers, strict=True)
     }
     # Long headers come first, as they are the least likely among values: nearly always the first one settles it.
     telling = sorted(filter(said.get, said), key=lambda name: -len(said[name]))
-    if not telling or not (found := _containing(rows[telling[0]], said[telling[0]])).any():
-        return rows, []
-    places = np.flatnonzero(found)
+    if not telling or not may_be_repeated(headers):
+        return np.zeros(0, dtype=np.int64)
+    places = np.flatnonzero(_containing(rows[telling[0]], said[telling[0]]))
     for name in (*telling, *(name for name in said if not said[name])):
-        places = places[_equal(rows[name].take(pa.array(places)), said[name])]
         if not places.size:
-            return rows, []
-    rejects = []
-    for row in rows.take(pa.array(places)).to_pylist():
-        line = row.pop(batches.LINE)
-        rejects.append(cells.reject(line, CODE, None, row=cells.record(row.values())))
-    kept = np.ones(rows.num_rows, dtype=bool)
-    kept[places] = False
-    return rows.filter(pa.array(kept)), rejects
+            break
+        places = places[_equal(rows[name].take(pa.array(places)), said[name])]
+    return places
 
 
 def _containing(column: pa.ChunkedArray, text: str) -> np.ndarray:

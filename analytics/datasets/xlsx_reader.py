@@ -142,7 +142,7 @@ class XlsxReader:
         headers = [value.strip() for value in shown[position]]
         while headers and not headers[-1]:
             headers.pop()
-        self._header_row = first[position].values[: len(headers)]
+        self._header_row = first[position].values[: len(headers)] if repeated_headers.may_be_repeated(headers) else None
         return tuple(headers), headings.describe(titles) if titles else None
 
     def _shown(self, values: Sequence[xlsx_sheet.Value]) -> list[str]:
@@ -191,7 +191,7 @@ class XlsxReader:
         width = len(self._names)
         if row.values[:width] != self._header_row or any(value is not None for value in row.values[width:]):
             return False
-        record = cells.record(self._shown(self._header_row))
+        record = cells.record(self._headers)
         rejects.append(cells.reject(row.number, repeated_headers.CODE, None, row=record))
         return True
 

@@ -93,6 +93,16 @@ def test_a_row_that_is_like_the_header_but_for_one_cell_is_a_row(importer: Impor
     assert (ids(found), rejected(found)) == (["17", "18", "customer_id"], [])
 
 
+def test_a_first_line_of_figures_is_no_header_to_be_repeated(importer: Importer) -> None:
+    found = importer("1,2\n3,4\n1,2\n", dataset="customers", mapping={"customer_id": "1"})
+    assert (ids(found), rejected(found)) == (["1", "3"], [])
+
+
+def test_many_repeated_headers_are_rejects_all(importer: Importer) -> None:
+    found = importer(HEADER + ROWS + HEADER * 200_000, dataset="customers", max_rejects=0)
+    assert found.counts == (200_002, 2, 0, 0, 200_000)
+
+
 def test_a_repeated_header_does_not_change_the_types(importer: Importer) -> None:
     rows = "".join(f"{number},{number * 2},2024-01-02,,x\n" for number in range(500))
     header = "customer_id,visits,seen,-,what_repeats_itself\n"
