@@ -256,9 +256,11 @@ TYPE = report_type.ReportType(
         "refund counts negative; `refunds: exclude` leaves refunds out. Money is brought into `currency` at the rate "
         "of its day, unless `currency` is a dimension; rows without a rate are left out and counted. `top` keeps the largest "
         "values of a dimension and computes `(other)` from the rows themselves, so that it is right for every "
-        "measure. `having` and `pivot` come last. compare: with a dimension of time each number stands beside that "
+        "measure. `having` and `pivot` come last; a group that `having` leaves out is an empty cell. A filter on `amount` "
+        "sees it as it was imported. compare: with a dimension of time each number stands beside that "
         "of one period (or year) before; without one, beside that of the span of equal length before `start` (or the same days "
-        "a year earlier); change = (now - then) / |then|, between periods that are `complete`."
+        "a year earlier); change = (now - then) / |then|, between periods that are `complete`, or where the data reach to the "
+        "end of the span. A group that was there before and no longer is has a row, too, with zeros in what is counted or summed."
     ),
     source="The GROUP BY of ISO/IEC 9075 (SQL); percentiles as its PERCENTILE_CONT.",
     params=AggregateParams,

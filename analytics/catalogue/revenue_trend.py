@@ -17,10 +17,11 @@ TYPE = ReportType(
     title="Revenue trend",
     version=1,
     definition=(
-        "One row per calendar period in the report's zone, from the first to the last that `start`, `end`, `as_of` and the data "
-        "span; a period without orders is a row of zeros. gross: what was ordered; refunds: what was given back, as a "
-        "positive amount; net = gross - refunds. orders: distinct orders; customers: distinct known customers with an "
-        "order; aov = gross / orders, rounded half to even at eight places. new_revenue is the net revenue, in the "
+        "One row per calendar period in the report's zone, from that of `start`, or else of the first row of data, to that of "
+        "`as_of`, or else of the last row of data, and not beyond `end`; a period without orders is a row of zeros. gross: what "
+        "was ordered; refunds: what was given back, as a positive amount; net = gross - refunds. orders: distinct orders; "
+        "customers: distinct known customers with an order; aov = gross / orders, rounded half to even at eight places. "
+        "new_revenue is the net revenue, in the "
         "period of their first purchase, of those customers; unattributed is the net revenue without a customer; "
         "returning_revenue is the rest, so the three add up to net. `complete` says whether the data cover the period to "
         "its end. change_previous and change_year compare net with the period before and with the same period a year "

@@ -186,6 +186,10 @@ def _finished(
         if column.key or (column.required and column.name in present and column.name not in reading.mapping.waived):
             faults.append(Fault(column.name, "'missing-value'", "NULL"))
             bad.append(f"WHEN {wording.quote_name(column.name)} IS NULL THEN {len(faults)}")
+        if column.positive and column.name in present:
+            value = next(profile.value for profile in reading.profiles if profile.name == column.name)
+            faults.append(Fault(column.name, "'not-positive'", value))
+            bad.append(f"WHEN {wording.quote_name(column.name)} <= 0 THEN {len(faults)}")
     fault = f"CAST(coalesce({BAD}, CASE {' '.join(bad)} END) AS SMALLINT)"
     cells = [batches.LINE, f"{fault} AS {BAD}"]
     for name, column_type in types.items():

@@ -146,7 +146,8 @@ def _allows(asked: options.ImportOptions, mapping: headers.HeaderMapping) -> boo
     carried = mapping.layout is not None and mapping.layout.group is not None
     # A row that is rejected for its key is to be written down as it was, so it has to be kept as text.
     appended = asked.mode is options.ImportMode.APPEND
-    return not numbered and not carried and not appended and asked.decimal != ","
+    bounded = any(column.positive for column in schemas.DATASETS[asked.dataset].columns)
+    return not (numbered or carried or appended or bounded) and asked.decimal != ","
 
 
 def _schema(columns: Sequence[PlainColumn], schema: schemas.DatasetSchema) -> pa.Schema:

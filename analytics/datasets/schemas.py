@@ -30,6 +30,7 @@ class DatasetColumn:
         key: part of what identifies a row; never null.
         choices: the values a text column may have; empty means any.
         precision: digits of a decimal in all, and `scale` those behind the point.
+        positive: zero and less are no values of it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DatasetColumn:
     choices: tuple[str, ...] = ()
     precision: int = MONEY[0]
     scale: int = MONEY[1]
+    positive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +245,15 @@ FX_RATES = DatasetSchema(
     (
         _key("currency", "ISO 4217 code"),
         _key("on", "Day of the rate", kind=ColumnKind.DATE),
-        _decimal("rate", "Units of the base currency for one unit", required=True, size=RATE),
+        DatasetColumn(
+            "rate",
+            ColumnKind.DECIMAL,
+            "Units of the base currency for one unit",
+            required=True,
+            precision=RATE[0],
+            scale=RATE[1],
+            positive=True,
+        ),
     ),
 )
 

@@ -20,6 +20,10 @@ OTHER = "(other)"
 _PLOTTED = 1_000
 _BARS = 30
 _LINES = 8
+_INCOMPLETE = (
+    "The data do not reach to the end of the time that is asked about, so it is not whole and no change is told: "
+    "compare up to a day that is over, with `end` or `as_of`."
+)
 
 
 def compute(tables: Mapping[str, ir.Table], params: aggregate.AggregateParams) -> result.Result:
@@ -37,7 +41,10 @@ def compute(tables: Mapping[str, ir.Table], params: aggregate.AggregateParams) -
     if complete is not None:
         found[aggregate.COMPLETE] = complete
     if params.compare is not None:
-        found = _compared(tables, params, question, found)
+        covered = complete is not None or aggregate_periods.is_covered(tables, params, span)
+        found = _compared(tables, params, question, found, covered=covered)
+        if not covered:
+            question = question.warned("incomplete-period", _INCOMPLETE)
     described = question.described(found)
     return _result(params, question, found, aggregate_shape.shape(found, described, params))
 
@@ -140,6 +147,10 @@ class _Question:
             self.params.measures, cells.frame(self.rows.table.aggregate(**wanted).to_pyarrow())
         )
 
+    def warned(self, code: str, detail: str) -> "_Question":
+        more = (*self.rows.warnings, result.ResultWarning(code, detail))
+        return replace(self, rows=replace(self.rows, warnings=more))
+
     def described(self, found: pd.DataFrame) -> tuple[columns.Column, ...]:
         grains = {dimension.label: dimension.grain for dimension in self.params.dimensions}
         dimensions = [
@@ -159,22 +170,30 @@ class _Question:
 
 
 def _compared(
-    tables: Mapping[str, ir.Table], params: aggregate.AggregateParams, question: _Question, found: pd.DataFrame
+    tables: Mapping[str, ir.Table],
+    params: aggregate.AggregateParams,
+    question: _Question,
+    found: pd.DataFrame,
+    *,
+    covered: bool,
 ) -> pd.DataFrame:
-    """Add to each measure what it was before, and by how much it has changed between whole periods."""
+    """Add to each measure what it was before, and by how much it has changed between whole periods.
+
+    A group that was there before and is not any more is nothing of what is counted or summed, and so is one the other way.
+    """
     labels = [measure.label for measure in params.measures]
     span = aggregate_periods.compared_span(params)
     earlier = aggregate_rows.build(tables, params, span)
     chosen = None if params.top is None else _choose(question.rows, params, params.top)
     before = _Question.of(earlier, params, chosen).ask()
-    whole = pd.Series(data=True, index=found.index)
     timed = aggregate_periods.timed(params)
     if timed is not None:
         before["_whole"] = aggregate_periods.completeness(earlier, params, span, before)
         before = aggregate_periods.moved_on(params, timed, before)
     then = before.rename(columns={label: f"{label}_previous" for label in labels})
     keys = list(question.keys)
-    both = found.merge(then, on=keys, how="left") if keys else pd.concat([found, then], axis=1)
+    both = _side_by_side(params, found, then, keys) if keys else pd.concat([found, then], axis=1)
+    whole = pd.Series(data=covered, index=both.index)
     if timed is not None:
         whole = both.pop("_whole").fillna(value=False) & both[aggregate.COMPLETE].fillna(value=False)
     for label in labels:
@@ -182,6 +201,31 @@ def _compared(
             change = aggregate_measures.change(both[label], both[f"{label}_previous"])
             both[f"{label}_change"] = change.where(whole)
     return both
+
+
+def _side_by_side(
+    params: aggregate.AggregateParams, found: pd.DataFrame, then: pd.DataFrame, keys: list[str]
+) -> pd.DataFrame:
+    """Return the groups of a time with what they were before, and those that were before only; in the order of the keys."""
+    timed = aggregate_periods.timed(params)
+    per_period = [] if timed is None else [timed.label]
+    if timed is not None:
+        # Of a period without any row there is nothing to say.
+        then = then[then[timed.label].isin(found[timed.label])]
+        about = found[[timed.label, aggregate.COMPLETE]].drop_duplicates()
+        found = found.drop(columns=aggregate.COMPLETE)
+    both = found.merge(then.drop(columns="_whole", errors="ignore"), on=keys, how="outer", indicator=True)
+    side = both.pop("_merge")
+    known = both[per_period[0]].isin(then[per_period[0]]) if per_period else pd.Series(len(then) > 0, index=both.index)
+    for measure in params.measures:
+        if measure.op in aggregate.ADDITIVE:
+            previous = f"{measure.label}_previous"
+            both[measure.label] = both[measure.label].mask(side == "right_only", 0)
+            both[previous] = both[previous].mask((side == "left_only") & known, 0)
+    if timed is not None:
+        wholes = then[[timed.label, "_whole"]].drop_duplicates()
+        both = both.merge(about, on=timed.label, how="left").merge(wholes, on=timed.label, how="left")
+    return both.sort_values(keys, kind="stable", na_position="last").reset_index(drop=True)
 
 
 def _can_change(values: "pd.Series[Any]") -> bool:

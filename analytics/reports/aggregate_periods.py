@@ -1,10 +1,12 @@
 """The calendar side of `aggregate`: which periods are whole, and what each is compared with."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from ibis.expr import types as ir
 
 from analytics.catalogue import aggregate, parameters
 from analytics.reports import aggregate_rows, calendar, cells
@@ -49,14 +51,24 @@ def _reach(
     dimension: aggregate.Dimension,
 ) -> datetime | None:
     """Return the end of the last local day that the data have, or an earlier end of the question."""
-    last = rows.table.aggregate(last=rows.table[dimension.column].max()).to_pyarrow()["last"][0].as_py()
+    reached = _day_after_last(rows.table[dimension.column], params)
+    bounded = dimension.column == aggregate_rows.time_column(params)
+    return min(reached, span.end) if bounded and reached is not None and span.end is not None else reached
+
+
+def is_covered(tables: Mapping[str, ir.Table], params: aggregate.AggregateParams, span: aggregate_rows.Span) -> bool:
+    """Tell whether the data reach to the end of a span, whichever rows of them are asked about."""
+    reached = _day_after_last(aggregate_rows.times(tables, params), params)
+    return reached is not None and span.end is not None and span.end <= reached
+
+
+def _day_after_last(times: ir.Value, params: aggregate.AggregateParams) -> datetime | None:
+    """Return the end of the local day of the last of some times; None: there are none."""
+    last = times.max().to_pyarrow().as_py()
     if last is None:
         return None
     days = calendar.Calendar(params.timezone)
-    is_moment = isinstance(last, datetime)
-    reached = days.day_end(last) if is_moment else days.instant(last + timedelta(days=1))
-    bounded = dimension.column == aggregate_rows.time_column(params)
-    return min(reached, span.end) if bounded and span.end is not None else reached
+    return days.day_end(last) if isinstance(last, datetime) else days.instant(last + timedelta(days=1))
 
 
 def compared_span(params: aggregate.AggregateParams) -> aggregate_rows.Span:

@@ -26,6 +26,7 @@ TIME_COLUMNS = {
     "fx_rates": "on",
 }
 _WITH_REFUNDS = frozenset({"orders", "order_lines"})
+_AS_STORED = "_amount_as_stored"
 MONEY = frozenset({"amount", "unit_price", "list_amount", "mrr"})
 
 
@@ -74,7 +75,8 @@ def build(tables: Mapping[str, ir.Table], params: aggregate.AggregateParams, spa
     table = _join(tables, params.dataset, table, named)
     if params.dataset in _WITH_REFUNDS:
         is_sale = (table.kind != "refund").fill_null(True)
-        table = table.mutate(is_sale=is_sale, amount=ibis.ifelse(is_sale, table.amount, -table.amount.abs()))
+        signed = ibis.ifelse(is_sale, table.amount, -table.amount.abs())
+        table = table.mutate(is_sale=is_sale, amount=signed, **{_AS_STORED: table.amount})
     tests = _tests(table, params, span)
     total, dropped = count(table, tests)
     used = table.filter(*(test for _, test in tests)) if tests else table
@@ -88,6 +90,12 @@ def _reaches(stored: ir.Table, params: aggregate.AggregateParams) -> dict[str, l
     grained = [dimension.column for dimension in params.dimensions if dimension.grain is not None]
     own = [name for name in dict.fromkeys(grained) if name in stored.columns and stored[name].type().is_timestamp()]
     return {name: local_time.reach_of(stored, name) for name in own}
+
+
+def times(tables: Mapping[str, ir.Table], params: aggregate.AggregateParams) -> ir.Value:
+    """Return when the rows of a dataset happened, all of them."""
+    _, table = _fact(tables, params.dataset)
+    return _join(tables, params.dataset, table, _named(params))[time_column(params)]
 
 
 def time_column(params: aggregate.AggregateParams) -> str:
@@ -144,7 +152,10 @@ def _tests(table: ir.Table, params: aggregate.AggregateParams, span: Span) -> li
         tests.append(("no_date", table[time_column(params)].notnull()))
         tests.append(("outside_dates", ibis.and_(*bounds)))
     if params.filter is not None:
+        # As in all other reports, a filter sees what was imported.
         columns = {name: table[name] for name in params.filter.columns()}
+        if "amount" in columns and _AS_STORED in table.columns:
+            columns["amount"] = table[_AS_STORED]
         tests.append(("filtered", filters.condition(params.filter, columns, zone=params.timezone)))
     if params.dataset in _WITH_REFUNDS and params.refunds is parameters.Refunds.EXCLUDE:
         tests.append(("refunds", table.is_sale))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from analytics import errors
 from analytics.catalogue import aggregate, columns, filters
-from analytics.reports import cells
+from analytics.reports import aggregate_periods, cells
 
 MAX_PIVOTED = 200
 NONE = "(none)"
@@ -39,13 +39,12 @@ def shape(found: pd.DataFrame, described: tuple[columns.Column, ...], params: ag
     Raises:
         errors.Refusal: a value of `having` cannot be compared, or `pivot` would make too many columns.
     """
-    rows = found
+    rows, left_out = found, found.iloc[:0]
     if params.having is not None and not rows.empty:
-        kept = [holds(params.having, row) for row in _records(rows)]
-        rows = rows[kept].reset_index(drop=True)
-    rows = _sorted(rows, params.sort)
-    shown = Shown(described, rows)
-    return shown if params.pivot is None else _pivoted(shown, params.pivot, params)
+        kept = pd.Series([holds(params.having, row) for row in _records(rows)], index=rows.index)
+        rows, left_out = rows[kept].reset_index(drop=True), rows[~kept]
+    shown = Shown(described, _sorted(rows, params.sort))
+    return shown if params.pivot is None else _pivoted(shown, params.pivot, params, left_out)
 
 
 def _sorted(rows: pd.DataFrame, levels: Sequence[aggregate.Sort]) -> pd.DataFrame:
@@ -118,27 +117,41 @@ def _unsuitable(name: str, value: Any) -> errors.Refusal:
     return errors.Refusal("filter-type", f"'{name}' cannot be compared with {value!r}.", {"column": name})
 
 
-def _pivoted(shown: Shown, pivot: str, params: aggregate.AggregateParams) -> Shown:
-    """Turn the values of one dimension into columns."""
+def _pivoted(shown: Shown, pivot: str, params: aggregate.AggregateParams, left_out: pd.DataFrame) -> Shown:
+    """Turn the values of one dimension into columns. Groups that were left out are empty cells, and not zeros."""
     rows = shown.rows
     labels = [measure.label for measure in params.measures]
     keys = [label for label in params.dimension_labels if label != pivot]
+    timed = aggregate_periods.timed(params)
+    # Whether a period is whole is said of each that has a row of its own.
+    about = [aggregate.COMPLETE] if timed is not None and timed.label != pivot else []
     text = rows[pivot].map(_word).astype("string[pyarrow]") if len(rows) else rows[pivot]
     values = list(dict.fromkeys(text.sort_values(kind="stable").tolist()))
     if len(values) > MAX_PIVOTED:
         raise errors.Refusal(
             "too-many-cells", f"'{pivot}' has {len(values):,} values; at most {MAX_PIVOTED} become columns. Use `top`."
         )
-    wide = rows[keys].drop_duplicates().reset_index(drop=True) if keys else pd.DataFrame(index=[0])
-    described = [column for column in shown.columns if column.name in keys]
-    taken = set(keys)
+    wide = rows[[*keys, *about]].drop_duplicates().reset_index(drop=True) if keys else pd.DataFrame(index=[0])
+    described = [column for column in shown.columns if column.name in {*keys, *about}]
+    taken = {*keys, *about}
+    additive = {measure.label for measure in params.measures if measure.op in aggregate.ADDITIVE}
+    hidden = left_out[pivot].map(_word)
     for value in values:
         part = rows[(text == value).to_numpy()]
+        unfinished = ", not covered to its end" if _is_incomplete(part) and not about else ""
+        is_left_out = _occurs(wide, left_out[(hidden == value).to_numpy(dtype=bool)], keys)
         for measure, column in zip(labels, (column for column in shown.columns if column.name in labels), strict=True):
             name = _free(value if len(labels) == 1 else f"{value} {measure}", taken)
-            described.append(replace(column, name=name, description=f"{column.description}; {pivot} = {value}"))
+            what = f"{column.description}; {pivot} = {value}{unfinished}"
+            described.append(replace(column, name=name, description=what))
             wide = _with_column(wide, part, keys, measure, name)
-    return Shown(tuple(described), _with_zeros(wide, described, params, len(keys)))
+            if measure in additive:
+                wide[name] = _with_zeros(wide[name], described[-1], but_not=is_left_out)
+    return Shown(tuple(described), wide)
+
+
+def _is_incomplete(part: pd.DataFrame) -> bool:
+    return aggregate.COMPLETE in part.columns and bool((part[aggregate.COMPLETE] == False).any())  # noqa: E712 - by element
 
 
 def _word(value: Any) -> str:
@@ -164,14 +177,15 @@ def _with_column(wide: pd.DataFrame, part: pd.DataFrame, keys: list[str], measur
     )
 
 
-def _with_zeros(
-    wide: pd.DataFrame, described: Sequence[columns.Column], params: aggregate.AggregateParams, keys: int
-) -> pd.DataFrame:
+def _occurs(wide: pd.DataFrame, groups: pd.DataFrame, keys: list[str]) -> "pd.Series[bool]":
+    """Tell of each row whether one of the groups is its."""
+    if not keys:
+        return pd.Series(len(groups) > 0, index=wide.index)
+    found = wide[keys].merge(groups[keys].drop_duplicates(), on=keys, how="left", indicator=True)["_merge"]
+    return (found == "both").set_axis(wide.index)
+
+
+def _with_zeros(values: "pd.Series[Any]", column: columns.Column, *, but_not: "pd.Series[bool]") -> "pd.Series[Any]":
     """Where a combination does not occur, what is counted or summed is zero; a mean of nothing is nothing."""
-    additive = [measure.op in aggregate.ADDITIVE for measure in params.measures]
-    for position, column in enumerate(described[keys:]):
-        if additive[position % len(additive)]:
-            kind = cells.ARROW_TYPES[column.type]
-            zero = pa.scalar(0, pa.int64()).cast(kind).as_py()
-            wide[column.name] = wide[column.name].fillna(zero)
-    return wide
+    zero = pa.scalar(0, pa.int64()).cast(cells.ARROW_TYPES[column.type]).as_py()
+    return values.where(values.notna() | but_not, zero)

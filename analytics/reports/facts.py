@@ -12,6 +12,8 @@ from analytics import result
 from analytics.catalogue import parameters
 from analytics.reports import calendar, cells, counting, filters, local_time, money, refunds, sources
 
+FILTERED = "filtered"
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -94,7 +96,9 @@ def build(tables: Mapping[str, ir.Table], params: parameters.ReportParams, *, sp
     unchanged = conversion.table is used and not source.order_filters and not moves
     warnings = conversion.warnings
     if moves:
-        redated = refunds.date_by_order(orders)
+        # The order of a refund may be one that the filter leaves out.
+        others = [test for reason, test in tests.items() if reason != FILTERED]
+        redated = refunds.date_by_order(orders, rows.filter(*others) if others else rows)
         orders, warnings = bounds.keep(redated.table), (*warnings, *redated.warnings)
     segments = tuple(sources.segment_column(i) for i in range(len(params.segment_by)))
     covered_to, as_of = _horizon(profile.last, params)
@@ -152,7 +156,7 @@ def _tests(
     named = {name: rows[sources.filter_column(name)] for part in source.row_filters for name in part.columns()}
     wanted = [filters.condition(part, named, zone=params.timezone) for part in source.row_filters]
     tests = {"no_date_or_amount": rows.ordered_at.notnull() & rows.amount.notnull()}
-    for reason, conditions in (("outside_dates", bounds.tests(rows)), ("filtered", wanted)):
+    for reason, conditions in (("outside_dates", bounds.tests(rows)), (FILTERED, wanted)):
         if conditions:
             tests[reason] = ibis.and_(*conditions)
     if params.refunds is parameters.Refunds.EXCLUDE:

@@ -13,6 +13,7 @@ from analytics.reports import calendar
 _EXACT = "decimal(38, 8)"
 # As many digits as an amount, because Ibis multiplies decimals only when one type holds the other.
 _RATE = "decimal(38, 10)"
+PER = "rate_of_wanted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,17 @@ def convert(  # noqa: PLR0913 - each is an independent part of the question
         return Conversion(rows, present[0], warnings=(result.ResultWarning("other-currency", detail),))
     kept = priced.filter(priced.rate.notnull())
     converted = {name: _converted(kept, name, wanted) for name in amounts}
-    return Conversion(
-        kept.mutate(**converted).drop("rate"), wanted, lost, _warn(lost, wanted, known=rates.table is not None)
-    )
+    table = kept.mutate(**converted).drop("rate", *({PER} & set(kept.columns)))
+    return Conversion(table, wanted, lost, _warn(lost, wanted, known=rates.table is not None))
 
 
 def _converted(rows: ir.Table, name: str, wanted: str) -> ir.Value:
     own = rows[name].cast(_EXACT)
-    return ibis.ifelse(rows.currency == wanted, own, (own * rows.rate).round(8).cast(_EXACT))
+    worth = own * rows.rate
+    if PER in rows.columns:
+        # Division is the one inexact step, and so the last one.
+        worth = worth.cast("float64") / rows[PER].cast("float64")
+    return ibis.ifelse(rows.currency == wanted, own, worth.round(8).cast(_EXACT))
 
 
 def _warn(lost: int, wanted: str, *, known: bool) -> tuple[result.ResultWarning, ...]:
@@ -109,10 +113,14 @@ class _Day:
 
 
 def _priced(rows: ir.Table, rates: Rates, wanted: str, day: _Day) -> ir.Table:
-    """Add `rate`: units of the wanted currency for one of the row's, by the latest rates on or before its local day."""
+    """Add `rate`: units of the base currency for one of the row's, by the latest rates on or before its local day.
+
+    Where another currency than the base is wanted, `PER` is the same of the wanted one. A rate that is not above zero is none.
+    """
     table = rates.table
     if table is None:
         return rows.mutate(rate=_same(rows, wanted))
+    table = table.filter(table.rate > 0)
     rows = rows.mutate(day=day.of(rows))
     own = table.select(rate_currency="currency", rate_on="on", own_rate=table.rate.cast(_RATE))
     priced = rows.asof_join(own, on=rows.day >= own.rate_on, predicates=[rows.currency == own.rate_currency])
@@ -122,7 +130,8 @@ def _priced(rows: ir.Table, rates: Rates, wanted: str, day: _Day) -> ir.Table:
         target = other.select(wanted_on="on", wanted_rate=other.rate.cast(_RATE))
         priced = priced.mutate(own_rate=rate)
         priced = priced.asof_join(target, on=priced.day >= target.wanted_on)
-        # Division is the one inexact step; ten places are what a rate has.
-        rate = (priced.own_rate.cast("float64") / priced.wanted_rate.cast("float64")).round(10).cast(_RATE)
+        rate = ibis.ifelse(priced.wanted_rate.notnull(), priced.own_rate, ibis.null().cast(_RATE))
+        priced = priced.mutate(**{PER: priced.wanted_rate})
     priced = priced.mutate(rate=ibis.ifelse(priced.currency == wanted, _one(), rate))
-    return priced.select(*[name for name in rows.columns if name != "day"], "rate")
+    kept = [name for name in priced.columns if name == PER or (name in rows.columns and name != "day")]
+    return priced.select(*kept, "rate")

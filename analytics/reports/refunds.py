@@ -22,20 +22,22 @@ class Redated:
     warnings: tuple[result.ResultWarning, ...]
 
 
-def date_by_order(orders: ir.Table) -> Redated:
-    """Move every refund to the time of the order it refunds.
+def date_by_order(orders: ir.Table, known: ir.Table) -> Redated:
+    """Move every refund to the time of the order it refunds, which may be among the known orders only.
 
     That order is the one with the id in `original_order_id` where the data have this column, else the one with the
     refund's own order id, else the same customer's latest purchase no later than the refund; without any of these a
-    refund keeps its date. Columns in and out: order_id, customer_id, ordered_at, is_sale, amount, segments.
+    refund keeps its date. Columns in and out: order_id, customer_id, ordered_at, is_sale, amount, segments. Of the known
+    rows, which may be orders or their lines: order_id, customer_id, ordered_at, is_sale.
     """
     columns = list(orders.columns)
-    sales = orders.filter(orders.is_sale)
+    sales = known.filter(known.is_sale)
     refunds = orders.filter(~orders.is_sale)
     sold = sales.group_by("order_id").aggregate(sold_at=sales.ordered_at.min()).rename(sold_order="order_id")
     named = refunds.order_id
     if sources.ORIGINAL_ORDER in columns:
-        named = refunds[sources.ORIGINAL_ORDER].fill_null(refunds.order_id)
+        # A further column has the type of its values: ids that are whole numbers are numbers.
+        named = refunds[sources.ORIGINAL_ORDER].cast("string").fill_null(refunds.order_id)
     refunds = refunds.mutate(named=named)
     dated = refunds.left_join(sold, refunds.named == sold.sold_order).drop("sold_order")
     visits = sales.filter(sales.customer_id.notnull())
@@ -47,7 +49,7 @@ def date_by_order(orders: ir.Table) -> Redated:
     )
     warnings = _warn(dated)
     moved = dated.mutate(ordered_at=ibis.coalesce(dated.sold_at, dated.visited_at, dated.ordered_at)).select(*columns)
-    return Redated(sales.select(*columns).union(moved, distinct=False), warnings)
+    return Redated(orders.filter(orders.is_sale).select(*columns).union(moved, distinct=False), warnings)
 
 
 def _warn(dated: ir.Table) -> tuple[result.ResultWarning, ...]:

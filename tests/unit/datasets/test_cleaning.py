@@ -239,6 +239,17 @@ def test_a_kind_is_understood_or_rejected(importer: Importer) -> None:
     assert [(row["column"], row["code"], row["value"]) for row in found.rejects] == [("kind", "bad-choice", "gift")]
 
 
+def test_a_rate_is_above_zero(importer: Importer) -> None:
+    found = importer(
+        "currency,on,rate\nEUR,2024-01-01,0.85\nEUR,2024-02-01,0\nUSD,2024-01-01,-0.8\n", dataset="fx_rates"
+    )
+    assert [row["currency"] for row in found.rows] == ["EUR"]
+    assert [(row["line"], row["code"], row["value"]) for row in found.rejects] == [
+        (3, "not-positive", "0"),
+        (4, "not-positive", "-0.8"),
+    ]
+
+
 def test_orders_without_ids_get_stable_ones(importer: Importer) -> None:
     content = "customer_id,ordered_at,amount\na,2020-01-01,1\na,2020-01-01,1\nb,2020-01-01,2\n,2020-01-01,3\n"
     found = importer(content, dataset="orders")

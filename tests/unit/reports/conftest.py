@@ -39,7 +39,9 @@ def _write(folder: Path, dataset: str, rows: Rows, *, files: int) -> engine.Snap
     if not rows:
         return engine.Snapshot(dataset, 0, (), 0)
     kinds = {**TYPES, **({"amount": pa.decimal128(38, 8)} if dataset == "order_lines" else {})}
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
+    # A further column has the type of its values.
+    whole = {name for name in names if all(isinstance(row.get(name), int) for row in rows if row.get(name) is not None)}
+    schema = pa.schema([(name, kinds.get(name, pa.int64() if name in whole else pa.string())) for name in names])
     paths = []
     for part in range(min(files, len(rows))):
         path = folder / f"{dataset}-{part}.parquet"

@@ -232,6 +232,71 @@ def test_a_span_beside_the_days_before_and_beside_a_year_before(ask: Ask) -> Non
     assert rows(answer) == [(D(25), D(100), -0.75)]
 
 
+def test_a_span_that_the_data_do_not_reach_the_end_of_is_not_compared(ask: Ask) -> None:
+    daily = [order(day, "a", f"2024-{1 + day // 31:02}-{1 + day % 31:02}", "10") for day in range(41)]
+    params = {"dataset": "orders", "measures": [SUM], "start": "2024-02-01", "compare": "previous_period"}
+    answer = ask("aggregate", {**params, "end": "2024-03-01"}, orders=daily)
+    assert rows(answer) == [(D(100), D(290), None)]
+    assert [warning.code for warning in answer.warnings] == ["incomplete-period"]
+    answer = ask("aggregate", {**params, "end": "2024-02-11"}, orders=daily)
+    assert (rows(answer), answer.warnings) == ([(D(100), D(100), 0.0)], ())
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_what_is_not_there_any_more_is_compared_with_nothing(ask: Ask, *, timed: bool) -> None:
+    orders = [
+        order(1, "a", "2024-01-31", "200"),
+        order(2, "a", "2024-01-31", "700", channel="shop"),
+        order(3, "a", "2024-02-29", "10"),
+        order(4, "a", "2024-02-29", "10", channel="new"),
+    ]
+    mean = {"op": "avg", "column": "amount", "name": "mean"}
+    params = {
+        "dataset": "orders", "measures": [SUM, mean], "start": "2024-02-01", "end": "2024-03-01",
+        "dimensions": [*([{"column": "ordered_at", "grain": "month"}] if timed else []), {"column": "channel"}],
+        "compare": "previous_period",
+    }  # fmt: skip
+    answer = ask("aggregate", params, orders=orders)
+    found = [(row[1], *row[3:]) if timed else row for row in rows(answer)]
+    assert found == [
+        ("new", D(10), D(10), D(0), None, None, None),
+        ("shop", D(0), None, D(700), -1.0, D(700), None),
+        ("web", D(10), D(10), D(200), -0.95, D(200), -0.95),
+    ]
+    if timed:
+        assert {(row[0], row[2]) for row in rows(answer)} == {(dt.date(2024, 2, 1), True)}
+    assert all(check.holds for check in answer.invariants)
+
+
+def test_what_having_leaves_out_is_no_zero_in_a_pivot(ask: Ask) -> None:
+    params = {
+        "dataset": "orders", "measures": [SUM, COUNT], "pivot": "channel",
+        "dimensions": [{"column": "ordered_at", "grain": "month"}, {"column": "channel"}],
+        "having": {"column": "count", "op": "ge", "value": 2},
+    }  # fmt: skip
+    orders = [
+        order(1, "a", "2024-01-05", "100"), order(2, "a", "2024-01-06", "100"),
+        order(3, "a", "2024-01-07", "700", channel="shop"),
+        order(4, "a", "2024-02-05", "1", channel="shop"), order(5, "a", "2024-02-06", "2", channel="shop"),
+    ]  # fmt: skip
+    answer = ask("aggregate", params, orders=orders)
+    assert names(answer) == ["ordered_at", "complete", "shop sum_amount", "shop count", "web sum_amount", "web count"]
+    assert rows(answer) == [
+        (dt.date(2024, 1, 1), True, None, None, D(200), 2),
+        # February's web does not occur at all, and so is zero.
+        (dt.date(2024, 2, 1), False, D(3), 2, D(0), 0),
+    ]
+
+
+def test_a_filter_sees_amounts_as_they_were_imported(ask: Ask) -> None:
+    orders = [order(1, "a", "2024-01-05", "60"), order(2, "a", "2024-01-06", "70", kind="refund")]
+    large = {"column": "amount", "op": "gt", "value": 55}
+    answer = ask("aggregate", {"dataset": "orders", "measures": [SUM], "filter": large}, orders=orders)
+    trend = ask("revenue_trend", {"filter": large}, orders=orders)
+    assert rows(answer) == [(D(-10),)]
+    assert trend.summary["totals"]["net"] == "-10.00"
+
+
 def test_nothing_is_an_answer(ask: Ask) -> None:
     measures = [COUNT, SUM, {"op": "avg", "column": "amount", "name": "mean"}]
     params: dict[str, Any] = {"dataset": "orders", "measures": measures}

@@ -119,6 +119,35 @@ def test_a_refund_that_names_its_order_goes_to_it(ask: Ask, order: MakeOrder) ->
     assert "refund-dates" not in {warning.code for warning in answer.warnings}
 
 
+def test_an_order_is_named_by_a_number_and_found_though_a_filter_leaves_it_out(ask: Ask, order: MakeOrder) -> None:
+    orders = [
+        order("1001", "anna", "2024-01-10", "100", original_order_id=None),
+        order("1002", "anna", "2024-02-10", "10", original_order_id=None),
+        order("1003", "anna", "2024-03-10", "-20", original_order_id=1001),
+        order("1004", "anna", "2024-04-30", "10", original_order_id=None),
+    ]
+    answer = ask("revenue_trend", {"refunds": "on_order_date"}, orders=orders)
+    assert [row["net"] for row in answer.rows.to_pylist()] == [D(80), D(10), D(0), D(10)]
+    cheap = {"column": "amount", "op": "lt", "value": 50}
+    answer = ask("revenue_trend", {"refunds": "on_order_date", "filter": cheap}, orders=orders)
+    assert [row["net"] for row in answer.rows.to_pylist()] == [D(-20), D(10), D(0), D(10)]
+    assert answer.warnings == ()
+
+
+def test_small_currencies_are_converted_to_the_penny(ask: Ask, order: MakeOrder) -> None:
+    orders = [order(str(number), "anna", "2024-01-10", "100000000", currency="IDR") for number in range(20)]
+    rates = [
+        {"currency": "IDR", "on": dt.date(2024, 1, 1), "rate": D("0.0000613")},
+        {"currency": "GBP", "on": dt.date(2024, 1, 1), "rate": D("1.27")},
+        # No rate is nothing or less.
+        {"currency": "GBP", "on": dt.date(2024, 1, 2), "rate": D(0)},
+        {"currency": "IDR", "on": dt.date(2024, 1, 2), "rate": D(-1)},
+    ]
+    answer = ask("revenue_trend", {"base_currency": "USD"}, orders=orders, fx_rates=rates)
+    true = D(2_000_000_000) * D("0.0000613") / D("1.27")
+    assert abs(answer.rows.to_pylist()[0]["gross"] - true) < D("0.000001")
+
+
 def test_currencies_are_converted_by_the_latest_rate_before(ask: Ask, order: MakeOrder) -> None:
     orders = [
         order("1", "anna", "2024-01-10", "100"),
