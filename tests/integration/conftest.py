@@ -16,8 +16,9 @@ import pytest
 from cli import embedded
 from cli.process_spec import ProcessSpec
 from models import migrate, session, settings, vault, webhooks
-from tests.integration import lake_hands, web_api
+from tests.integration import lake_hands, mail_server, web_api
 from tests.integration import receiver as receiver_
+from tests.integration.mail_server import Mailbox
 from web import app
 from workers import publisher
 from workers.deliveries import sending
@@ -154,5 +155,20 @@ def mail(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setenv(name, value)
     settings.load.cache_clear()
     yield
+    monkeypatch.undo()
+    settings.load.cache_clear()
+
+
+@pytest.fixture
+def mailbox(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
+    """A mail server, to which mail is sent; links in it lead to `https://reckoner.example.com/`."""
+    receiver_.empty_outbox()
+    with mail_server.receiving() as box:
+        for name, value in {"HOST": "127.0.0.1", "PORT": str(box.port), "SECURITY": "none"}.items():
+            monkeypatch.setenv(f"SMTP_{name}", value)
+        monkeypatch.setenv("MAIL_FROM", "Reckoner <reports@example.com>")
+        monkeypatch.setenv("PUBLIC_URL", "https://reckoner.example.com/")
+        settings.load.cache_clear()
+        yield box
     monkeypatch.undo()
     settings.load.cache_clear()

@@ -2,7 +2,6 @@
 
 import io
 import math
-from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from models import session, settings
 from models.organisation import Organisation
-from tests.integration import alert_hands, mail_server, receiver
+from tests.integration import alert_hands
 from tests.integration.alert_hands import declared, watched
 from tests.integration.mail_server import Mailbox
 from tests.integration.web_api import Caller
@@ -25,18 +24,9 @@ OWNERS = ("adalovelace", "gracehopper")
 
 
 @pytest.fixture
-def mailbox(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
+def mailbox(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> Mailbox:
     monkeypatch.setattr(publisher._Broker, "away_until", math.inf)
-    receiver.empty_outbox()
-    with mail_server.receiving() as box:
-        for name, value in {"HOST": "127.0.0.1", "PORT": str(box.port), "SECURITY": "none"}.items():
-            monkeypatch.setenv(f"SMTP_{name}", value)
-        monkeypatch.setenv("MAIL_FROM", "Reckoner <reports@example.com>")
-        monkeypatch.setenv("PUBLIC_URL", "https://reckoner.example.com/")
-        settings.load.cache_clear()
-        yield box
-    monkeypatch.undo()
-    settings.load.cache_clear()
+    return mailbox
 
 
 def by_email(to: str = "all@example.com", **of: Any) -> dict[str, Any]:

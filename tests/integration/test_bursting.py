@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from decimal import Decimal
 from email.message import EmailMessage
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 
 from models import settings
 from models.delivery import Delivery
-from tests.integration import mail_server, receiver, test_email_sending, web_api
+from tests.integration import test_email_sending, web_api
 from tests.integration.mail_server import Mailbox
 from tests.integration.web_api import Caller
 from workers.deliveries import sending
@@ -56,20 +55,6 @@ BURST = {
         "otherwise": ["for-the-rest@example.com"],
     },
 }
-
-
-@pytest.fixture
-def mailbox(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    receiver.empty_outbox()
-    with mail_server.receiving() as box:
-        for name, value in {"HOST": "127.0.0.1", "PORT": str(box.port), "SECURITY": "none"}.items():
-            monkeypatch.setenv(f"SMTP_{name}", value)
-        monkeypatch.setenv("MAIL_FROM", "Reckoner <reports@example.com>")
-        monkeypatch.setenv("PUBLIC_URL", "https://reckoner.example.com/")
-        settings.load.cache_clear()
-        yield box
-    monkeypatch.undo()
-    settings.load.cache_clear()
 
 
 def _send(caller: Caller, *wanted: dict[str, Any]) -> dict[str, Delivery]:

@@ -15,7 +15,7 @@ from models import deliveries, erasure_traces, session, settings, tables, vault
 from models.api_key import Scope
 from models.delivery import Delivery, DeliveryStatus
 from models.result import StoredResult
-from tests.integration import mail_server, receiver, schedule_hands, test_bursting, test_email_sending, web_api
+from tests.integration import schedule_hands, test_bursting, test_email_sending, web_api
 from tests.integration.mail_server import Mailbox
 from tests.integration.web_api import Answer, Caller
 from web import limits, render_pool, request_quota
@@ -28,18 +28,9 @@ OWNERS = {ADA: "adalovelace", GRACE: "gracehopper", REST: "maryjackson"}
 
 
 @pytest.fixture
-def mailbox(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    receiver.empty_outbox()
+def mailbox(mailbox: Mailbox) -> Iterator[Mailbox]:
     request_quota._counts_of_process.cache_clear()
-    with mail_server.receiving() as box:
-        for name, value in {"HOST": "127.0.0.1", "PORT": str(box.port), "SECURITY": "none"}.items():
-            monkeypatch.setenv(f"SMTP_{name}", value)
-        monkeypatch.setenv("MAIL_FROM", "Reckoner <reports@example.com>")
-        monkeypatch.setenv("PUBLIC_URL", f"{PREFIX}/")
-        settings.load.cache_clear()
-        yield box
-    monkeypatch.undo()
-    settings.load.cache_clear()
+    yield mailbox
     request_quota._counts_of_process.cache_clear()
 
 

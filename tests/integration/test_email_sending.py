@@ -5,7 +5,6 @@ import email.policy
 import io
 import ssl
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from models.delivery import Channel, Delivery, DeliveryStatus
 from models.job_states import JobKind
 from models.outbox import EventType, Target
 from models.result import StoredResult
-from tests.integration import certificates, mail_server, receiver, web_api
+from tests.integration import certificates, mail_server, web_api
 from tests.integration.mail_server import Mailbox
 from tests.integration.web_api import Caller
 from workers.deliveries import by_email, receivers, sending
@@ -35,21 +34,6 @@ CHART = {
     },
 }
 ROWS = pa.table({"customer": ["<b>Ada</b>", "=1+1"], "orders": [3, 1]})
-
-
-@pytest.fixture
-def mailbox(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    receiver.empty_outbox()
-    with mail_server.receiving() as box:
-        values = {"HOST": "127.0.0.1", "PORT": str(box.port), "SECURITY": "none"}
-        for name, value in values.items():
-            monkeypatch.setenv(f"SMTP_{name}", value)
-        monkeypatch.setenv("MAIL_FROM", "Reckoner <reports@example.com>")
-        monkeypatch.setenv("PUBLIC_URL", "https://reckoner.example.com/")
-        settings.load.cache_clear()
-        yield box
-    monkeypatch.undo()
-    settings.load.cache_clear()
 
 
 def report(caller: Caller, *wanted: dict[str, Any], table: pa.Table = ROWS, **header: Any) -> uuid.UUID:

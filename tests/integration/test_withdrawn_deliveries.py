@@ -1,17 +1,16 @@
 """Who is taken off a schedule gets nothing more of it, nor what waited to be tried again; and one delivery can be called off."""
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from models import deliveries, outbox, session, settings
+from models import deliveries, outbox, session
 from models.delivery import Channel, Delivery, DeliveryStatus, Outcome
 from models.outbox import EventType
 from models.schedule import Schedule
-from tests.integration import mail_server, receiver, schedule_hands, test_bursting, test_email_sending, web_api
+from tests.integration import schedule_hands, test_bursting, test_email_sending, web_api
 from tests.integration.mail_server import Mailbox
 from tests.integration.web_api import Answer, Caller
 from workers.deliveries import sending, withdrawing
@@ -25,19 +24,6 @@ BURST = {
     "if_empty": "skip",
     "burst": {"column": "owner", "recipients": {"adalovelace": [ADA], "gracehopper": [GRACE]}, "otherwise": []},
 }
-
-
-@pytest.fixture
-def mailbox(database: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    receiver.empty_outbox()
-    with mail_server.receiving() as box:
-        named = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(box.port), "SMTP_SECURITY": "none"}
-        for name, value in {**named, "MAIL_FROM": "reports@example.com"}.items():
-            monkeypatch.setenv(name, value)
-        settings.load.cache_clear()
-        yield box
-    monkeypatch.undo()
-    settings.load.cache_clear()
 
 
 def _reported(caller: Caller, schedule: Schedule, *wanted: dict[str, Any]) -> uuid.UUID:
